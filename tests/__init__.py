@@ -1,0 +1,1 @@
+"""The tests of trailscan, and what they run against."""

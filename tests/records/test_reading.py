@@ -1,0 +1,60 @@
+import gzip
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.records.shapes_of_records import minified, native, record
+from trailscan.records.reading import read_object, record_at
+
+RAW = native([record(1), record(2)])
+GZ = gzip.compress(RAW)
+
+
+def test_one_call_gives_records_hashes_and_sizes():
+    reading = read_object(GZ)
+    assert (reading.shape, reading.status, list(reading.indexes)) == ("records", "ok", [0, 1])
+    assert reading.sha256 == hashlib.sha256(GZ).hexdigest()
+    assert reading.sha256_raw == hashlib.sha256(RAW).hexdigest()
+    assert reading.raw_bytes == len(RAW)
+    assert read_object(GZ).sha256 is None
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "what"),
+    [
+        (gzip.compress(b'{"Records":[]}'), "empty", []),
+        (GZ[:-1], "partial", ["truncated"]),
+        (GZ + b"junk", "partial", ["trailing-bytes"]),
+        (gzip.compress(RAW[:-40]), "partial", ["truncated"]),
+        (b"", "damaged", ["empty"]),
+        (gzip.compress(b""), "damaged", ["empty"]),
+        (b"\x1f\x8b", "damaged", ["truncated"]),
+        (b"neither", "damaged", ["not-cloudtrail"]),
+    ],
+)
+def test_the_status_says_what_could_be_had(data, status, what):
+    reading = read_object(data)
+    assert (reading.status, [damage.what for damage in reading.damage]) == (status, what)
+
+
+def test_records_beyond_the_limit_are_missing_and_told():
+    reading = read_object(GZ, limit=len(RAW) - 20)
+    assert [json.loads(bytes(one)) for one in reading.records] == [record(1)]
+    assert [damage.what for damage in reading.damage] == ["too-large", "truncated"]
+
+
+def test_a_record_is_found_again_by_its_index():
+    data = gzip.compress(minified({"Records": [None, record(1), record(2)]}))
+    assert record_at(data, 2) == minified(record(2))
+    assert record_at(data, 0) is None
+    assert record_at(data, 9) is None
+    assert record_at(GZ, 1) == minified(record(2))
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_never_raise(data):
+    reading = read_object(data)
+    assert (reading.status in ("damaged", "partial")) == bool(reading.damage)

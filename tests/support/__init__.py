@@ -1,0 +1,1 @@
+"""What the tests and benchmarks run against: an S3 stand-in and a generator of invented CloudTrail."""

@@ -1,0 +1,130 @@
+"""What `query` does, once its arguments are read: open what is asked, ask it, write the answer, say what it rests on."""
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trailscan.cli import endings
+from trailscan.cli.scanning import Scan
+from trailscan.cli.terminal import Terminal
+from trailscan.cli.writing import write_records, write_table
+from trailscan.errors import ExitCode
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.folder import Survey, find_objects
+from trailscan.records.workers import Workers
+from trailscan.search.filters import Filters, needles_of, networks_of
+from trailscan.search.times import parse_time
+
+if TYPE_CHECKING:  # DuckDB is loaded while the workers read
+    from trailscan.search.table import Table
+    from trailscan.store.database import Connection
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """How the answer is wanted."""
+
+    format: str
+    columns: tuple[str, ...]
+    sort: str
+    limit: int | None
+    count: bool
+    by: str | None
+    all_copies: bool
+    output: str | None
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of the command line, as UTC without zone."""
+    return None if text is None else parse_time(text, datetime.now(UTC).replace(tzinfo=None))
+
+
+def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
+    """Answer from an archive; gives the exit code."""
+    from trailscan.store.database import Database
+    from trailscan.store.holdings import holdings
+
+    archive = Archive(root)
+    archive.must_exist()
+    with Database(archive.database).reading() as connection:
+        asking = Asking(connection, filters, shape, Terminal(quiet), archive.place)
+        return asking.answer(endings.resting_on(holdings(connection)))
+
+
+def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None, quiet: bool) -> int:
+    """Answer straight from files: what their bytes cannot rule out goes through a scratch database; gives the exit code."""
+    networks_of(filters)
+    terminal, survey = Terminal(quiet), Survey()
+    found = find_objects(paths, survey)
+    with Workers(jobs, needles_of(filters), hash_spared=False) as workers, terminal.clean():
+        scan = Scan(workers, found, terminal)
+        first = next(scan.reads, None)
+        from trailscan.store.database import lock_down, scratch
+
+        connection = scratch()
+        if first is not None:
+            from trailscan.store.load import Loader
+
+            Loader(scan.origins).into_scratch(connection, first, scan.reads)
+        lock_down(connection)
+    named = [*scan.damage, *((problem.path, problem.reason) for problem in survey.problems)]
+    resting = endings.Resting(scan.objects, scan.damaged + len(survey.problems), named=named)
+    return Asking(connection, filters, shape, terminal, str).answer(resting)
+
+
+class Asking:
+    """One question to one open database; `place` turns a stored path into one on this disk."""
+
+    def __init__(
+        self, connection: "Connection", filters: Filters, shape: Shape, terminal: Terminal, place: Callable[[str], str]
+    ) -> None:
+        from trailscan.search.question import Answer
+
+        self._connection = connection
+        self._filters = filters
+        self._shape = shape
+        self._terminal = terminal
+        self._place = place
+        self._answer = Answer(connection, filters, shape.all_copies)
+
+    def answer(self, resting: endings.Resting) -> int:
+        """Write what was asked for to stdout or the file, and what it rests on to stderr; gives the exit code."""
+        shape, basis = self._shape, self._answer.basis
+        lost: list[str] = []
+        if shape.count:
+            sys.stdout.write(f"{basis.events}\n")
+        elif shape.format == "record":
+            write_records(self._table(), self._place, lost.append, shape.output)
+        elif basis.events or shape.format != "table":
+            write_table(self._table(), shape.format, shape.output)
+        shown = None if shape.count or shape.by else shape.limit
+        self._terminal.say("\n".join(endings.of_answer(basis, resting, shown, lost)))
+        if not basis.events:
+            self._terminal.say("\n".join(self._why_none(resting)))
+        return ExitCode.DAMAGED if resting.damaged or basis.conflicts or lost else ExitCode.DONE
+
+    def _table(self) -> "Table":
+        shape = self._shape
+        if shape.by is not None:
+            return self._answer.groups(shape.by, shape.limit)
+        return self._answer.table(self._columns(), shape.sort, shape.limit)
+
+    def _columns(self) -> Sequence[str]:
+        from trailscan.search import question
+
+        if self._shape.format == "record":
+            return question.ORIGINAL_COLUMNS
+        if self._shape.columns:
+            return self._shape.columns
+        if self._shape.format != "table":
+            return question.default_columns(self._connection)
+        return question.SESSION_COLUMNS if self._answer.basis.doors else question.PLAIN_COLUMNS
+
+    def _why_none(self, resting: endings.Resting) -> list[str]:
+        from trailscan.search.question import alone, similar_names
+
+        return endings.why_none(
+            resting, alone(self._connection, self._filters), similar_names(self._connection, self._filters.event), self._filters
+        )

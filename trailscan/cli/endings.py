@@ -1,0 +1,120 @@
+"""The last words of a command: funnels that reconcile, and what an answer rests on. Pure text."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trailscan.evidence.folder import Problem, Survey
+from trailscan.search.filters import Filters
+from trailscan.views.amounts import count, rate, size
+
+if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
+    from trailscan.search.question import Basis
+    from trailscan.store.holdings import Holdings
+    from trailscan.store.load import Loaded
+
+NAMED = 5  # damaged things that are named one by one
+
+
+def equation(total: int, noun: str, parts: Sequence[tuple[int, str]]) -> str:
+    """`25 objects found = 24 loaded + 1 held already`: the parts that are not zero, which add up to the total."""
+    told = " + ".join(f"{number:,} {name}" for number, name in parts if number)
+    return f"{total:,} {noun} = {told or '0'}"
+
+
+def found_funnel(found: int, loaded: "Loaded", held: int, survey: Survey) -> str:
+    """What became of the files that were found."""
+    unnamed = found - loaded.objects - held
+    parts = [(loaded.objects, "loaded"), (held, "held already"), (unnamed, "not reached or not usable")]
+    line = f"objects: {equation(found, 'found', parts)}"
+    if survey.passed_over:
+        kinds = ", ".join(f"{number:,} {name}" for name, number in survey.passed_over.most_common(NAMED))
+        line += f"; passed over: {kinds}"
+    return line
+
+
+def of_loading(loaded: "Loaded", seconds: float, problems: Sequence[Problem]) -> str:
+    """The records' funnel, the speed, and the damage by name."""
+    parts = [
+        (loaded.loaded, "loaded"),
+        (loaded.copies, "copies of events held already"),
+        (loaded.filtered, "filtered out"),
+        (loaded.damaged, "damaged"),
+    ]
+    lines = [f"records: {equation(loaded.read, 'read', parts)}"]
+    if loaded.spared_objects:
+        lines.append(
+            f"{count(loaded.spared_objects, 'object')} hold nothing of what was asked for: found by their bytes, not parsed"
+        )
+    lines.append(
+        f"{size(loaded.bytes)} ({size(loaded.raw_bytes)} inflated) in {seconds:.1f} s: {rate(loaded.read, seconds)} records"
+    )
+    named = [*loaded.named, *((problem.path, problem.reason) for problem in problems)]
+    lines += damage_lines(loaded.damaged_objects + len(problems), named)
+    return "\n".join(lines)
+
+
+def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
+    """`2 objects damaged:` and a line for each of the first few."""
+    if not total:
+        return []
+    lines = [f"{count(total, 'object')} damaged (`trailscan status` lists all):"]
+    return lines + [f"  {key}: {reason}" for key, reason in named[:NAMED]]
+
+
+class Resting(msgspec.Struct, frozen=True):
+    """What an answer was drawn from: objects searched, how many of them are damaged or missing, and what else limits it."""
+
+    objects: int
+    damaged: int
+    first_event: datetime | None = None
+    last_event: datetime | None = None
+    limits: Sequence[str] = ()
+    named: Sequence[tuple[str, str]] = ()
+
+
+def resting_on(held: "Holdings") -> Resting:
+    """What an answer from an archive rests on."""
+    limits = []
+    if held.failed:
+        limits.append(f"{count(held.failed, 'object')} could not be fetched (`trailscan status`)")
+    if held.unloaded:
+        limits.append(f"{count(held.unloaded, 'object')} fetched but not loaded yet: the next `trailscan sync` loads them")
+    limits += [f"some objects were loaded with --only {names}: their other events are not here" for names in held.only]
+    return Resting(held.objects, held.damaged, held.first_event, held.last_event, limits)
+
+
+def of_answer(basis: "Basis", resting: Resting, limit: int | None, lost: Sequence[str]) -> list[str]:
+    """`31 events in 2 of 7,883 objects; 1 object damaged (trailscan status)`, and what else must be known."""
+    line = f"{count(basis.events, 'event')} in {basis.objects:,} of {count(resting.objects, 'object')}"
+    if limit is not None and limit < basis.events:
+        line = f"{limit:,} shown of {line}"
+    if resting.damaged:
+        line += f"; {count(resting.damaged, 'object')} damaged"
+        line += "" if resting.named else " (trailscan status)"
+    if basis.copies:
+        line += f"; {count(basis.copies, 'copy', 'copies')} hidden (--all-copies)"
+    lines = [line]
+    if basis.conflicts:
+        lines.append(f"beware: {count(basis.conflicts, 'event')} in versions that differ under one event id; all are shown")
+    lines += [f"  {key}: {reason}" for key, reason in resting.named[:NAMED]]
+    lines += resting.limits
+    lines += [f"missing: {reason}" for reason in lost[:NAMED]]
+    return lines
+
+
+def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequence[str], filters: Filters) -> list[str]:
+    """Why nothing was found, as far as it can be told: an empty archive, a name misspelt, a time outside, a filter too many."""
+    if not resting.objects:
+        return ["nothing was searched: there is no object here"]
+    lines = []
+    if similar and not set(similar) & set(filters.event):
+        lines.append(f"did you mean {' or '.join(similar)}?")
+    if resting.first_event and resting.last_event and (filters.since or filters.until):
+        lines.append(f"the events held lie between {resting.first_event}Z and {resting.last_event}Z")
+    if len(alone) > 1 or (alone and resting.first_event):
+        told = ", ".join(f"--{name.replace('_', '-')} {number:,}" for name, number in alone)
+        lines.append(f"each filter alone lets through: {told}")
+    return lines

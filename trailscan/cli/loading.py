@@ -1,0 +1,35 @@
+"""What `load` does, once its arguments are read."""
+
+from trailscan.cli import endings
+from trailscan.cli.run import Tally, exit_code, interruptible
+from trailscan.cli.terminal import Terminal
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.folder import Survey, find_objects
+from trailscan.records.needles import Needles
+from trailscan.records.workers import Workers
+
+
+def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: str, quiet: bool) -> int:
+    """Load, report, and give the exit code."""
+    terminal, survey = Terminal(quiet), Survey()
+    found = find_objects(paths, survey)
+    with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
+        from trailscan.store.arrivals import Arrivals
+        from trailscan.store.intake import Intake
+
+        archive = Archive(root)
+        archive.create()
+        with archive.lock():
+            intake = Intake(archive, workers, only, stop.is_set)
+            arrivals = Arrivals(archive, intake.database, survey, only)
+            tally = Tally(terminal)
+            for loaded in intake.load(arrivals.of(found)):
+                tally.add(loaded)
+            intake.note_problems(survey.problems)
+            if not stop.is_set():
+                intake.settle()
+    terminal.say(endings.found_funnel(arrivals.found, tally.loaded, arrivals.held, survey))
+    terminal.say(endings.of_loading(tally.loaded, tally.seconds, survey.problems))
+    if stop.is_set():
+        terminal.say("stopped: what is loaded is kept; run the same command again to go on")
+    return exit_code(tally.loaded.damaged_objects + tally.loaded.flagged + len(survey.problems), stop.is_set())

@@ -1,0 +1,63 @@
+"""The command line: what commands there are, and the one place where an error becomes words and an exit code."""
+
+import sys
+import traceback
+
+import typer
+
+from trailscan import __version__
+from trailscan.cli import load, query, rebuild, status, sync
+from trailscan.cli.terminal import Terminal, without_secrets
+from trailscan.errors import ExitCode, TrailscanError
+
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some input was damaged or missing and is named;
+4 verification failed. stdout is data and nothing else; everything else goes to stderr."""
+
+app = typer.Typer(
+    name="trailscan",
+    help="Find out from CloudTrail, offline, who opened a Session Manager shell, where, when and from where.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command("sync", epilog=sync.EXAMPLES)(sync.sync)
+app.command("load", epilog=load.EXAMPLES)(load.load)
+app.command("query", epilog=query.EXAMPLES)(query.query)
+app.command("status", epilog=status.EXAMPLES)(status.status)
+app.command("rebuild", epilog=rebuild.EXAMPLES)(rebuild.rebuild)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trailscan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main() -> None:
+    """Run, and exit with one of the codes of ExitCode."""
+    debug = "--debug" in sys.argv
+    try:
+        app(prog_name="trailscan")
+    except TrailscanError as error:
+        _explain(error, debug)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, a person reads it
+        _explain(TrailscanError(f"{type(error).__name__}: {error}", "this is a fault of trailscan: --debug shows where"), debug)
+        sys.exit(ExitCode.FAILED)
+
+
+def _explain(error: TrailscanError, debug: bool) -> None:
+    if debug:
+        sys.stderr.write(without_secrets(traceback.format_exc()))
+    Terminal(quiet=False).fail(error)

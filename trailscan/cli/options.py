@@ -1,0 +1,28 @@
+"""The options that several commands share, so that they read the same everywhere."""
+
+import os
+from typing import Annotated
+
+import typer
+
+DEFAULT_ARCHIVE = "trailscan-archive"
+
+Archive = Annotated[
+    str | None,
+    typer.Option(
+        "--archive", metavar="DIR", help="The archive's folder.  [default: $TRAILSCAN_ARCHIVE or ./trailscan-archive]"
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="NAME", help="Load only events of this name (* globs).  [repeatable]")
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.  [default: one a processor]")]
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this time on: ISO 8601, or 7d, 12h, 30m ago.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
+
+
+def archive_root(given: str | None) -> str:
+    """The archive's folder: the option, else TRAILSCAN_ARCHIVE, else the default."""
+    return given or os.environ.get("TRAILSCAN_ARCHIVE") or DEFAULT_ARCHIVE

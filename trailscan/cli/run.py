@@ -1,0 +1,60 @@
+"""What the commands that fill an archive have in common: stopping well, showing progress, and the last words."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from trailscan.cli.terminal import Terminal
+from trailscan.errors import ExitCode
+from trailscan.store.load import Loaded
+from trailscan.views.amounts import count, rate, size
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C or SIGTERM sets the event: what is done is committed, the rest is left for the next run. Twice ends at once."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Tally:
+    """The sum of what was loaded so far, and how fast."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.loaded = Loaded()
+        self.started = time.monotonic()
+        self._terminal = terminal
+
+    def add(self, more: Loaded) -> None:
+        """Count one commit."""
+        self.loaded.add(more)
+        self._terminal.progress(
+            f"{count(self.loaded.objects, 'object')}, {size(self.loaded.bytes)}, {count(self.loaded.read, 'record')}, "
+            f"{rate(self.loaded.read, self.seconds)}"
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+
+def exit_code(damaged: int, stopped: bool) -> ExitCode:
+    """3 where something was damaged or missing; 1 where the run was ended before its end."""
+    if stopped:
+        return ExitCode.FAILED
+    return ExitCode.DAMAGED if damaged else ExitCode.DONE

@@ -1,0 +1,7 @@
+"""stub"""
+
+EXAMPLES = ""
+
+
+def sync() -> None:
+    """Stub."""

@@ -1,0 +1,1 @@
+"""The bytes as AWS delivered them: naming them, fetching them, keeping them."""

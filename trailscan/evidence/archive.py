@@ -1,0 +1,158 @@
+"""The archive's folder: objects as S3 held them, the manifest of where each came from, public keys, and a lock.
+
+An object appears under its final name whole or not at all. The manifest is written before anything is reported as held
+and is the source of truth: the database can be made anew from it and the objects.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive
+from trailscan.evidence.origin import Origin
+
+_LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Origin).decode
+
+
+class Archive:
+    """The folder at `root`."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        self.objects = os.path.join(self.root, "objects")
+        self.keys = os.path.join(self.root, "keys")
+        self.database = os.path.join(self.root, "trailscan.duckdb")
+        self.manifest = os.path.join(self.root, "manifest.jsonl")
+        self._incoming = os.path.join(self.root, "incoming")
+        self._made: set[str] = set()
+        self._count = 0
+
+    def exists(self) -> bool:
+        """Whether the folder looks like an archive."""
+        return os.path.isdir(self.objects) or os.path.exists(self.database)
+
+    def must_exist(self) -> None:
+        """Raise NoArchive unless there is one."""
+        if not self.exists():
+            raise NoArchive(f"there is no archive at {self.root}", "fill one with `trailscan sync` or `trailscan load`")
+
+    def create(self) -> None:
+        """Make the folder and what belongs in it, as far as it is not there."""
+        try:
+            for folder in (self.objects, self.keys, self._incoming):
+                os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            message = f"{self.root} cannot be made: {error.strerror}"
+            raise ArchiveError(message, "choose another folder with --archive") from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other writers out (readers need no lock). Raises ArchiveBusy, which names the other process."""
+        path = os.path.join(self.root, ".lock")
+        with open(path, "a+", encoding="ascii") as file:
+            if not _try_lock(file.fileno()):
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise ArchiveBusy(f"{self.root} is being written by process {holder}", "wait for it, or stop it")
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            self._tidy()
+            yield
+
+    def place(self, path: str) -> str:
+        """Where on disk an origin's path lies."""
+        return path if os.path.isabs(path) else os.path.join(self.root, path)
+
+    def put(self, path: str, data: bytes, last_modified: datetime | None) -> str:
+        """Write an object's bytes under its path, whole or not at all; returns their SHA-256, hex."""
+        digest = hashlib.sha256(data).hexdigest()
+        self._count += 1
+        fresh = os.path.join(self._incoming, f"{os.getpid()}-{self._count}")
+        with open(fresh, "wb", buffering=0) as file:
+            written = 0
+            while written < len(data):
+                written += file.write(memoryview(data)[written:])
+        if last_modified is not None:
+            seconds = last_modified.replace(tzinfo=UTC).timestamp()
+            os.utime(fresh, (seconds, seconds))
+        self._move(fresh, self.place(path))
+        return digest
+
+    def record(self, origins: list[Origin]) -> None:
+        """Append to the manifest: from now on these objects are held."""
+        with open(self.manifest, "ab") as file:
+            file.write(b"".join(_encode(origin) + b"\n" for origin in origins))
+
+    def recorded(self, start: int = 0) -> Iterator[tuple[Origin, int]]:
+        """The manifest's origins from a byte offset on, each with the offset after it."""
+        if not os.path.exists(self.manifest):
+            return
+        with open(self.manifest, "rb") as file:
+            file.seek(start)
+            for line in file:
+                start += len(line)
+                with contextlib.suppress(msgspec.DecodeError):
+                    yield _decode(line), start
+
+    def manifest_size(self) -> int:
+        """Bytes in the manifest."""
+        return os.path.getsize(self.manifest) if os.path.exists(self.manifest) else 0
+
+    def flush(self) -> None:
+        """Return when everything written so far is on the disk itself: one call for thousands of small files."""
+        _sync_filesystem(self.root)
+
+    def _tidy(self) -> None:
+        """Sweep away what a killed run was still receiving, and the line of the manifest it was writing."""
+        shutil.rmtree(self._incoming, ignore_errors=True)
+        os.makedirs(self._incoming, exist_ok=True)
+        if not os.path.exists(self.manifest):
+            return
+        with open(self.manifest, "rb+") as file:
+            file.seek(max(0, os.path.getsize(self.manifest) - _LONGEST_LINE))
+            tail = file.read()
+            file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
+
+    def _move(self, fresh: str, final: str) -> None:
+        folder = os.path.dirname(final)
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)
+            self._made.add(folder)
+        os.replace(fresh, final)
+
+
+def _sync_filesystem(path: str) -> None:
+    if sys.platform != "linux":
+        if hasattr(os, "sync"):
+            os.sync()
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        ctypes.CDLL(None).syncfs(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

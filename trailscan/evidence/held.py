@@ -1,0 +1,38 @@
+"""What an archive holds already, small enough for millions of objects: sixteen bytes each."""
+
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+
+
+class Held:
+    """Objects held, each by its name (a key, a path) and its state (an ETag, a size and time)."""
+
+    def __init__(self, objects: Iterable[tuple[str, str]]) -> None:
+        names, states = [], []
+        for name, state in objects:
+            names.append(_fingerprint(name))
+            states.append(_fingerprint(f"{name}\0{state}"))
+        self._names = array("Q", sorted(names))
+        self._states = array("Q", sorted(states))
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def has(self, name: str, state: str) -> bool:
+        """Whether this very object is held."""
+        return _contains(self._states, _fingerprint(f"{name}\0{state}"))
+
+    def has_other(self, name: str, state: str) -> bool:
+        """Whether an object of this name is held, but not this one."""
+        return _contains(self._names, _fingerprint(name)) and not self.has(name, state)
+
+
+def _fingerprint(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _contains(numbers: "array[int]", number: int) -> bool:
+    at = bisect_left(numbers, number)
+    return at < len(numbers) and numbers[at] == number

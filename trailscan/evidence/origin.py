@@ -1,0 +1,80 @@
+"""Where an object came from and where its bytes lie now: a line of the manifest, and the provenance of every row."""
+
+import os
+from datetime import UTC, datetime
+
+import msgspec
+
+from trailscan.errors import SourceError
+from trailscan.evidence.folder import LocalObject, display_name
+from trailscan.evidence.keys import parse_key, parse_name
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One object's provenance; times are UTC without zone, hashes hex.
+
+    `path` is relative to the archive for what sync fetched (`source` "s3"), absolute for what lies elsewhere ("file").
+    """
+
+    source: str
+    key: str
+    path: str
+    bytes: int
+    member: str | None = None
+    offset: int | None = None
+    bucket: str | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    last_modified: datetime | None = None
+    metadata: dict[str, str] | None = None
+    sha256: str | None = None
+    fetched_at: datetime | None = None
+    changed: bool = False  # fetched under a key that was held already, with other content
+
+
+class Naming(msgspec.Struct, frozen=True):
+    """What an object's key or file name says of it; all None for a name that is not CloudTrail's."""
+
+    kind: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+    delivered_at: datetime | None = None
+
+
+def naming_of(key: str) -> Naming:
+    """Read a key, or for a re-rooted or flat copy its file name."""
+    parsed = parse_key(key) or parse_name(key.replace("\\", "/").rpartition("/")[2])
+    if parsed is None:
+        return Naming()
+    return Naming(str(parsed.kind), parsed.account_id, parsed.region, parsed.delivered_at)
+
+
+def origin_of_file(found: LocalObject) -> Origin:
+    """The origin of an object that lies outside the archive and stays there.
+
+    Raises SourceError for a name that is not UTF-8, which neither the manifest nor the database can hold.
+    """
+    if not _is_text(f"{found.path}{found.member or ''}"):
+        raise SourceError(f"{display_name(found)} has a name that is not UTF-8", "rename it")
+    return Origin(
+        source="file",
+        key=found.path if found.member is None else f"{found.path}!{found.member}",
+        path=os.path.abspath(found.path),
+        member=found.member,
+        offset=found.offset,
+        bytes=found.bytes,
+        last_modified=datetime.fromtimestamp(found.mtime, UTC).replace(tzinfo=None),
+    )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def file_of(origin: Origin, path: str) -> LocalObject:
+    """The object to read for an origin whose bytes lie at `path` on this disk."""
+    return LocalObject(path, os.path.basename(path), origin.bytes, 0.0, origin.member, origin.offset)

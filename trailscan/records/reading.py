@@ -1,0 +1,94 @@
+"""An object's bytes to its records in one call: inflate, hash, unwrap. Never raises on bad input, touches no disk."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from trailscan.records.damage import Damage
+from trailscan.records.inflate import INFLATED_LIMIT, inflate
+from trailscan.records.needles import Sieve
+from trailscan.records.shapes import Unwrapped, unwrap
+
+Status = Literal["ok", "partial", "damaged", "empty"]
+
+
+class Reading(msgspec.Struct):
+    """What one object holds, and what is wrong with it.
+
+    Status: ok, partial (records, and damage too), damaged (no record could be had), empty (sound, no records).
+    `sha256` is of the object as stored, `sha256_raw` of the inflated bytes, both hex, None when not asked for.
+    """
+
+    shape: str
+    status: Status
+    sha256: str | None
+    sha256_raw: str | None
+    raw_bytes: int
+    indexes: Sequence[int]
+    records: Sequence[msgspec.Raw | bytes]
+    damage: list[Damage]
+    read: int | None  # records seen, damaged ones among them; None when a sieve spared the object
+
+
+def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = None, hash_spared: bool = True) -> Reading:
+    """Read an object's records as raw JSON slices, its hashes and its damage; at most `limit` bytes are inflated.
+
+    With a sieve only records that it lets through are given, and an object without any is not even parsed (shape
+    "sifted"); such an object is hashed only where `hash_spared`.
+    """
+    inflated = inflate(data, limit)
+    spared = sieve is not None and not inflated.damage and not sieve.lets_through(inflated.raw)
+    found = Unwrapped("sifted", [], [], []) if spared else _unwrapped(inflated.raw, inflated.damage)
+    read = None if spared else len(found.records) + sum(1 for bad in found.damage if bad.record_index is not None)
+    status = _status(found)
+    if sieve is not None and found.records:
+        _sift(found, sieve, inflated.raw)
+    hashed = hash_spared or bool(found.records or found.damage)
+    return Reading(
+        found.shape,
+        "ok" if spared else status,
+        hashlib.sha256(data).hexdigest() if hashed else None,
+        hashlib.sha256(inflated.raw).hexdigest() if hashed else None,
+        len(inflated.raw),
+        found.indexes,
+        found.records,
+        found.damage,
+        read,
+    )
+
+
+def unreadable(reason: str) -> Reading:
+    """The reading of an object whose bytes could not be had."""
+    return Reading("unknown", "damaged", None, None, 0, [], [], [Damage("unreadable", reason)], 0)
+
+
+def _sift(found: Unwrapped, sieve: Sieve, raw: bytes) -> None:
+    kept = sieve.hits(raw, found.records)
+    found.indexes = [found.indexes[position] for position in kept]
+    found.records = [found.records[position] for position in kept]
+
+
+def record_at(data: bytes, index: int, limit: int = INFLATED_LIMIT) -> bytes | None:
+    """The original bytes of the record with this index; None when there is none or it could not be read."""
+    found = unwrap(inflate(data, limit).raw)
+    try:
+        return bytes(found.records[found.indexes.index(index)])
+    except ValueError:
+        return None
+
+
+def _unwrapped(raw: bytes, damage: tuple[Damage, ...]) -> Unwrapped:
+    if not raw and damage:
+        return Unwrapped("unknown", [], [], list(damage))
+    found = unwrap(raw)
+    if damage:
+        found.damage = [*damage, *found.damage]
+    return found
+
+
+def _status(found: Unwrapped) -> Status:
+    if found.damage:
+        return "partial" if found.records else "damaged"
+    return "ok" if found.records else "empty"

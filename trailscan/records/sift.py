@@ -1,0 +1,386 @@
+"""The patient way through a text: every wrapper CloudTrail records arrive in, opened in place, damage stepped over.
+
+It walks the bytes once instead of parsing them whole, so a broken stretch costs only the records it touches. It is the
+slow path behind `shapes.unwrap`, ten times slower than the decoder that reads native files.
+"""
+
+import re
+
+import msgspec
+
+from trailscan.records.damage import Damage
+from trailscan.records.salvage import Broken, Text, end_of_value, name_at, resume, skip_space
+
+LEVELS = 4  # wrappers within wrappers: pages of envelopes, log events of records; more is not seen in the wild
+DAMAGE_LIMIT = 1000  # a hostile file may hold millions of broken elements: beyond this they are counted only
+
+_RECORDS = ("Records", "records")
+_CONTAINERS = {
+    "Records": "records",
+    "records": "records",
+    "Events": "lookup-events",
+    "events": "cloudwatch-logs",
+    "logEvents": "cloudwatch-logs",
+    "results": "logs-insights",
+}
+_RECORD_MARKS = frozenset(("eventVersion", "eventName", "insightDetails", "timeWindow"))
+_DIGEST_MARKS = frozenset(("digestS3Object", "logFiles"))
+_LOG_EVENT_MARKS = frozenset(("timestamp", "id", "ingestionTime", "eventId", "logStreamName"))
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{1,20}Z?[ \t]++(?=[\[{])")  # CloudWatch Logs export tasks: time, record
+_LIST_IS_LAST = re.compile(r"\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?(?:\Z|[\[{])")
+_LEFTOVERS = re.compile(r"[ \t\r\n,\]}]*+")
+_LOOK_BACK = 64  # characters: a string cut open swallows the opening of the record behind it, white space and all
+_EMPTY_OBJECT = re.compile(rb"\{[ \t\r\n]*+\}")
+_NOT_A_RECORD = "This element is not a CloudTrail record: it is %s."
+
+_any_json = msgspec.json.Decoder(msgspec.Raw)
+_json_text = msgspec.json.Decoder(str)
+
+
+class _Event(msgspec.Struct, rename="camel"):
+    """What nearly every record has: enough to know one without looking at each member."""
+
+    event_version: str
+    event_time: str
+    event_source: str
+    event_name: str
+
+
+_event = msgspec.json.Decoder(_Event)
+
+
+class Sift:
+    """What has been found so far: records and their indexes, damage, and the shape they came in."""
+
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.indexes: list[int] = []
+        self.damage: list[Damage] = []
+        self.uncounted = 0
+        self.shape: str | None = None
+        self.index = 0  # of the next element
+        self.cells = 0  # of Logs Insights rows that are not their @message
+
+    def named(self, shape: str) -> None:
+        """Take the first wrapper met as the name of the shape."""
+        self.shape = self.shape or shape
+
+    def keep(self, record: bytes, where: int | None) -> None:
+        """Count one element: a record when it is sound JSON in UTF-8, damage otherwise."""
+        wrong = _unsound(record)
+        if wrong is not None:
+            self.reject(*wrong, where)
+            return
+        self.records.append(record)
+        self.indexes.append(self.index)
+        self.index += 1
+
+    def reject(self, what: str, reason: str, where: int | None) -> None:
+        """Count one element that cannot be had."""
+        self.note(Damage(what, reason, self.index, where))
+        self.index += 1
+
+    def note(self, damage: Damage) -> None:
+        """Hold damage that is no element of its own."""
+        if len(self.damage) < DAMAGE_LIMIT:
+            self.damage.append(damage)
+        else:
+            self.uncounted += 1
+
+    @property
+    def without_message(self) -> bool:
+        """Whether there are rows of Logs Insights, but the query did not ask for the message."""
+        return bool(self.cells) and self.index == 0
+
+    def all_damage(self) -> list[Damage]:
+        """The damage, with one line for what went beyond the limit."""
+        if not self.uncounted:
+            return self.damage
+        return [*self.damage, Damage("more-damage", f"{self.uncounted:,} more elements are damaged like these.")]
+
+    def drop_after(self, count: int) -> None:
+        """Forget the records behind the first `count`: they turned out to be parts of a record."""
+        self.index = self.indexes[count] if count < len(self.indexes) else self.index
+        del self.records[count:], self.indexes[count:]
+
+
+def _unsound(record: bytes) -> tuple[str, str] | None:
+    if not record.isascii():
+        try:
+            record.decode()
+        except UnicodeDecodeError as error:
+            return "not-utf8", f"This record is not UTF-8: {error.reason} at its byte {error.start}."
+    if not record.startswith(b"{"):
+        return "not-a-record", _NOT_A_RECORD % _kind(record)
+    if _EMPTY_OBJECT.fullmatch(record):
+        return "not-a-record", _NOT_A_RECORD % "an empty object"
+    try:
+        _any_json.decode(record)
+    except msgspec.DecodeError:
+        return "not-json", "This record is not strict JSON: it holds half of a surrogate pair, or NaN or Infinity."
+    except RecursionError:
+        return "too-deep", "This record is nested too deeply to be a CloudTrail record."
+    return None
+
+
+def _kind(value: bytes) -> str:
+    names = {b"[": "an array", b'"': "a string", b"n": "null", b"t": "true", b"f": "false", b"{": "another object"}
+    return names.get(value[:1], "a number")
+
+
+class Walk:
+    """One walk over one text; texts inside strings get a walk of their own, one level deeper."""
+
+    def __init__(self, sift: Sift, raw: bytes, base: int | None = 0, level: int = 0) -> None:
+        self.sift, self.raw, self.base, self.level = sift, raw, base, level
+        self.text = Text(raw, "latin-1")
+        self.resumed_at = -1
+
+    def documents(self) -> int:
+        """Sift every value at the top of the text, one a line or one behind the other; return how many there were."""
+        position, count, line_end = skip_space(self.text, 0), 0, -1
+        while position < len(self.text):
+            count += 1
+            if stamp := _STAMP.match(self.text, position):
+                self.sift.named("cloudwatch-logs")
+                position = stamp.end()
+            if line_end < position:
+                line_end = self.raw.find(b"\n", position) % (len(self.raw) + 1)
+            position = self._line(position, line_end) or self._document(position)
+            position = self._next_document(position)
+        return count
+
+    def _document(self, position: int) -> int:
+        if self.text[position] in "{[":
+            return self._value(position, LEVELS)
+        self.refuse(position, "text that opens no object")
+        return self.resume(position + 1)
+
+    def _next_document(self, position: int) -> int:
+        """Skip white space, and behind damage also what is left of the list that was not recognised."""
+        leftovers = _LEFTOVERS.match(self.text, position) if self.resumed_at >= 0 else None
+        return leftovers.end() if leftovers else skip_space(self.text, position)
+
+    def _line(self, position: int, end: int) -> int | None:
+        """Take a line that is one usual record, without walking it."""
+        line = self.raw[position:end].rstrip() if end - position < 1 << 20 else b""
+        if not line.startswith(b"{") or not _is_event(line):
+            return None
+        self.sift.keep(line, self._where(position))
+        return end
+
+    def _where(self, position: int) -> int | None:
+        return None if self.base is None else self.base + position
+
+    def _value(self, position: int, levels: int) -> int:
+        """Sift the value that starts here; return where to go on."""
+        first = self.text[position]
+        if first == "{":
+            return _Object(self, position, levels).walk()
+        if first == "[" and levels:
+            return self.elements(position + 1, levels - 1, guarded=levels == LEVELS)
+        return self._element(position)
+
+    def _element(self, position: int) -> int:
+        """Sift an element that can only be a record, or something that is none."""
+        end = end_of_value(self.text, position)
+        if isinstance(end, Broken):
+            return self.broken(position, end)
+        value = self.raw[position:end]
+        if self.text[position] != "{" or (self.resumed_at == position and not _is_event(value)):
+            self.sift.reject("not-a-record", _NOT_A_RECORD % _kind(value), self._where(position))
+        else:
+            self.sift.keep(value, self._where(position))
+        return end
+
+    def elements(self, position: int, levels: int, *, guarded: bool, records: bool = False) -> int:
+        """Sift the elements of an array from behind its bracket; return the position behind its end.
+
+        When reading was resumed behind damage, the bracket that ends a `guarded` list must be the last of its document:
+        else the elements since were an array inside a broken record, which must not pass for records.
+        """
+        first, doubtful = True, -1
+        while (position := self._next_element(position, first)) < len(self.text):
+            if self.text[position] == "]":
+                if doubtful < 0 or _LIST_IS_LAST.match(self.text, position):
+                    return position + 1
+                self.sift.drop_after(doubtful)
+                position = self.stray(position + 1, "This array lies inside a damaged record.")
+            else:
+                position = self._element(position) if records else self._value(position, levels)
+            first = self.resumed_at == position
+            if first and guarded:
+                doubtful = len(self.sift.records)
+        return position
+
+    def _next_element(self, position: int, first: bool) -> int:
+        """The position of the next element or of the closing bracket, or the end of the text."""
+        text, start = self.text, position
+        position = skip_space(text, position)
+        if position < len(text) and not first and text[position] == ",":
+            position = skip_space(text, position + 1)
+            if position < len(text) and text[position] == "]":
+                self.note("not-json", "A comma stands before the end of this array.", position)
+        elif position < len(text) and not first and text[position] != "]":
+            return self.stray(position, "This is not JSON: a comma or the end of the array was expected.")
+        if position >= len(text) and self.resumed_at != start:
+            self.note("truncated", "The text ends inside this array: the rest is missing.", position)
+        return position
+
+    def note(self, what: str, reason: str, position: int) -> None:
+        """Hold damage of the text that is no element of its own."""
+        self.sift.note(Damage(what, reason, None, self._where(position)))
+
+    def stray(self, position: int, reason: str) -> int:
+        """Step over what is no element; return where to go on."""
+        self.note("not-json", reason, position)
+        return self.resume(position)
+
+    def broken(self, start: int, wrong: Broken) -> int:
+        """Count the broken element that starts here; return where to go on."""
+        self.sift.reject(wrong.what, wrong.reason, self._where(start))
+        back = _LOOK_BACK if wrong.what == "not-json" else 0
+        return self.resume(max(wrong.position - back, start + 1))
+
+    def resume(self, position: int) -> int:
+        """The position where reading can go on behind damage."""
+        self.resumed_at = resume(self.text, position)
+        return self.resumed_at
+
+    def take(self, start: int, end: int) -> None:
+        """Sift a slice of this text as a record."""
+        self.sift.keep(self.raw[start:end], self._where(start))
+
+    def refuse(self, start: int, kind: str) -> None:
+        """Count an element that is no record."""
+        self.sift.reject("not-a-record", _NOT_A_RECORD % kind, self._where(start))
+
+    def inside(self, start: int, end: int) -> None:
+        """Sift what a member holds: a record, or a string that holds the text of one."""
+        value, before = self.raw[start:end], self.sift.index
+        if value.startswith(b'"'):
+            self._inside_string(value, start)
+        elif value.startswith(b"{") and self.level < LEVELS:
+            Walk(self.sift, value, self._where(start), self.level + 1).documents()
+        if self.sift.index == before:
+            self.refuse(start, _kind(value))
+
+    def _inside_string(self, value: bytes, start: int) -> None:
+        try:
+            text = _json_text.decode(value).encode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            what = "not-json" if value.isascii() else "not-utf8"
+            self.sift.reject(what, "This string should hold a record, but cannot be decoded.", self._where(start))
+            return
+        if text.startswith(b"{") and _is_event(text):
+            self.sift.keep(text, None)
+        elif text.startswith(b"{") and self.level < LEVELS:
+            Walk(self.sift, text, None, self.level + 1).documents()
+
+
+def _is_event(value: bytes) -> bool:
+    try:
+        _event.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+class _Object:
+    """The object at one position of a walk: a wrapper whose lists are opened on the way, or a leaf."""
+
+    def __init__(self, walk: Walk, start: int, levels: int) -> None:
+        self.on, self.start, self.levels = walk, start, levels
+        self.values: dict[str, tuple[int, int]] = {}
+        self.opened: set[str] = set()
+
+    def walk(self) -> int:
+        """Sift the object; return where to go on."""
+        text, position, first = self.on.text, self.start + 1, True
+        while True:
+            position = skip_space(text, position)
+            if text[position : position + 1] == "}":
+                self._leaf(position + 1)
+                return position + 1
+            if not first and text[position : position + 1] == ",":
+                position = skip_space(text, position + 1)
+            elif not first and position < len(text):
+                return self._broken(Broken("not-json", "This is not JSON: a comma or a closing brace was expected.", position))
+            after = self._member(position)
+            if isinstance(after, Broken):
+                return self._broken(after)
+            if after == self.on.resumed_at:
+                return after
+            position, first = after, False
+
+    def _member(self, position: int) -> int | Broken:
+        found = name_at(self.on.text, position)
+        if isinstance(found, Broken):
+            return found
+        name, value = found
+        if name in _CONTAINERS and self.levels and self.on.text[value : value + 1] == "[" and not self._is_control():
+            return self._open(name, value)
+        end = end_of_value(self.on.text, value)
+        if isinstance(end, int):
+            self.values[name] = (value, end)
+        return end
+
+    def _open(self, name: str, value: int) -> int:
+        """Sift the list of a wrapper; the same list twice is a way to hide records from other readers."""
+        self.on.sift.named(_CONTAINERS[name])
+        if name in self.opened:
+            self.on.note("duplicate-key", f'The name "{name}" stands twice in this object: both lists were read.', value)
+        self.opened.add(name)
+        return self.on.elements(value + 1, self.levels - 1, guarded=name in _RECORDS, records=name in _RECORDS)
+
+    def _broken(self, wrong: Broken) -> int:
+        if not self.opened:
+            return self.on.broken(self.start, wrong)
+        self.on.note(wrong.what, wrong.reason, wrong.position)
+        return self.on.resume(wrong.position)
+
+    def _text(self, name: str) -> str:
+        start, end = self.values.get(name, (0, 0))
+        return self.on.text[start:end]
+
+    def _is_control(self) -> bool:
+        return self._text("messageType") == '"CONTROL_MESSAGE"'
+
+    def _leaf(self, end: int) -> None:
+        """Know the object by the names of its members: a record, an envelope of one, or nothing of ours."""
+        names, sift = self.values.keys(), self.on.sift
+        if self.opened or self._is_control():
+            return
+        if names & _RECORD_MARKS:
+            self.on.take(self.start, end)
+        elif "CloudTrailEvent" in names:
+            self._envelope("lookup-events", "CloudTrailEvent")
+        elif "detail" in names and ("detail-type" in names or "source" in names):
+            self._envelope("eventbridge", "detail")
+        elif "message" in names and names & _LOG_EVENT_MARKS:
+            self._log_event()
+        elif "@message" in names:
+            self._envelope("logs-insights", "@message")
+        elif names == {"field", "value"}:
+            self._field()
+        elif names & _DIGEST_MARKS:
+            sift.named("digest")
+        elif shape := next((shape for name, shape in _CONTAINERS.items() if self._text(name) == "null"), None):
+            sift.named(shape)
+        else:
+            self.on.refuse(self.start, "another object" if names else "an empty object")
+
+    def _envelope(self, shape: str, name: str) -> None:
+        self.on.sift.named(shape)
+        self.on.inside(*self.values[name])
+
+    def _log_event(self) -> None:
+        if not self._text("message").startswith('"CWL CONTROL MESSAGE'):
+            self._envelope("cloudwatch-logs", "message")
+
+    def _field(self) -> None:
+        """One cell of a Logs Insights row; only the cell with the message holds a record."""
+        if self._text("field") == '"@message"':
+            self._envelope("logs-insights", "value")
+        else:
+            self.on.sift.cells += 1

@@ -1,0 +1,178 @@
+"""Reading many objects at once, in processes of their own: reading is Python's work, and one Python does one thing at a time.
+
+Chunks of objects go in, outcomes and batches of records come back in the same order, a few chunks ahead of who takes them.
+"""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from trailscan.errors import SourceError, TrailscanError
+from trailscan.evidence.folder import LocalObject, read_bytes
+from trailscan.records.batches import Batch, Packer, spool_folder
+from trailscan.records.damage import Damage
+from trailscan.records.inflate import INFLATED_LIMIT
+from trailscan.records.needles import Needles, Sieve
+from trailscan.records.reading import Reading, read_object, unreadable
+
+CHUNK_BYTES = 1 << 20  # of objects as stored; inflated about eight times that
+CHUNK_OBJECTS = 256
+BATCH_BYTES = 32 << 20  # of records; a larger object comes as several batches
+AHEAD = 2  # chunks a process may be ahead
+
+Numbered = tuple[int, LocalObject]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one object; `read` and `kept` count records, `read` is None when the prefilter spared the object."""
+
+    object_id: int
+    shape: str
+    status: str
+    sha256: str | None
+    sha256_raw: str | None
+    raw_bytes: int
+    read: int | None
+    kept: int
+    damage: list[Damage]
+
+
+class Read(msgspec.Struct, frozen=True):
+    """The outcomes of one chunk, and its records."""
+
+    outcomes: list[Outcome]
+    batches: list[Batch]
+
+
+class Workers:
+    """A pool of reading processes; a context manager. Make it before other threads are started: it forks where it can."""
+
+    def __init__(
+        self, jobs: int | None = None, needles: Needles | None = None, hash_spared: bool = True, limit: int = INFLATED_LIMIT
+    ) -> None:
+        self.jobs = jobs or os.cpu_count() or 1
+        self._folder = spool_folder()
+        settings = (needles, hash_spared, limit, self._folder)
+        self._pool = ProcessPoolExecutor(self.jobs, _context(), initializer=_prepare, initargs=settings)
+        self._pool.submit(os.getpid)  # starts the processes now, while this one is small
+
+    def read(self, chunks: Iterable[Sequence[Numbered]]) -> Iterator[Read]:
+        """Read chunk after chunk, in order. Raises TrailscanError when a process dies (out of memory, killed)."""
+        pending: deque[Future[Read]] = deque()
+        try:
+            for chunk in chunks:
+                if chunk:
+                    pending.append(self._pool.submit(_read_chunk, chunk))
+                else:
+                    yield Read([], [])  # so that who waits can look at the clock
+                while pending and (len(pending) > self.jobs * AHEAD or pending[0].done()):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise TrailscanError("a reading process died", "it may have run out of memory: try fewer with --jobs") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def chunked(objects: Iterable[Numbered | None]) -> Iterator[list[Numbered]]:
+    """Chunks of about a megabyte or some hundred objects; a None sends what there is, be it nothing."""
+    chunk: list[Numbered] = []
+    size = 0
+    for numbered in objects:
+        if numbered is not None:
+            chunk.append(numbered)
+            size += numbered[1].bytes
+        if numbered is None or size >= CHUNK_BYTES or len(chunk) >= CHUNK_OBJECTS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Forking is fast and safe while there is one thread; elsewhere a fresh process is started."""
+    can_fork = sys.platform == "linux" and threading.active_count() == 1
+    return multiprocessing.get_context("fork" if can_fork else "spawn")
+
+
+class _Settings:
+    """What this process was told once; tasks stay small."""
+
+    sieve: Sieve | None = None
+    hash_spared = True
+    limit = INFLATED_LIMIT
+    folder = ""
+
+
+def _prepare(needles: Needles | None, hash_spared: bool, limit: int, folder: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that commits
+    _Settings.sieve = Sieve(needles) if needles else None
+    _Settings.hash_spared = hash_spared
+    _Settings.limit = limit
+    _Settings.folder = folder
+
+
+def _read_chunk(chunk: Sequence[Numbered]) -> Read:
+    outcomes: list[Outcome] = []
+    batches: list[Batch] = []
+    packer = Packer()
+    for object_id, found in chunk:
+        reading = _read(found)
+        outcomes.append(_outcome(object_id, reading))
+        for indexes, records in _portions(reading):
+            packer.add(object_id, indexes, records)
+            if packer.bytes >= BATCH_BYTES:
+                batches.append(packer.pack(_Settings.folder))
+                packer = Packer()
+    if packer.records:
+        batches.append(packer.pack(_Settings.folder))
+    return Read(outcomes, batches)
+
+
+def _read(found: LocalObject) -> Reading:
+    try:
+        data = read_bytes(found)
+    except SourceError as error:
+        return unreadable(str(error))
+    return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_spared)
+
+
+def _outcome(object_id: int, reading: Reading) -> Outcome:
+    return Outcome(
+        object_id,
+        reading.shape,
+        reading.status,
+        reading.sha256,
+        reading.sha256_raw,
+        reading.raw_bytes,
+        reading.read,
+        len(reading.records),
+        reading.damage,
+    )
+
+
+def _portions(reading: Reading) -> Iterator[tuple[Sequence[int], Sequence[msgspec.Raw | bytes]]]:
+    """An object's records in portions that fit a batch: one, but for objects of many megabytes."""
+    if reading.raw_bytes <= BATCH_BYTES:
+        yield reading.indexes, reading.records
+        return
+    step = max(1, len(reading.records) * BATCH_BYTES // reading.raw_bytes)
+    for start in range(0, len(reading.records), step):
+        yield reading.indexes[start : start + step], reading.records[start : start + step]

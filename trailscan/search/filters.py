@@ -1,0 +1,124 @@
+"""The filters of a question, as values and as parameterised SQL over `evidence`. OR within one, AND between them."""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from trailscan.errors import UsageError
+from trailscan.records.needles import Needles
+from trailscan.store.patterns import like
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# What a filter looks at: any of these expressions may match.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "event": ("event_name",),
+    "event_source": ("event_source",),
+    "user": (
+        "user_name",
+        "user_session_name",
+        "regexp_extract(user_issuer_arn, '([^/:]+)$', 1)",
+        "user_source_identity",
+        "who",
+    ),
+    "arn": ("user_arn", "user_issuer_arn"),
+    "account": ("recipient_account_id",),
+    "region": ("aws_region",),
+    "target": ("target",),
+    "session": ("session_id",),
+    "access_key": ("user_access_key_id",),
+    "error": ("error_code",),
+}
+# Filters whose value stands as text in every record that matches, so that bytes can be sifted for it.
+_SIFTED = ("event", "event_source", "arn", "account", "region", "session", "access_key", "error")
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What a question asks for; an empty tuple does not filter. Texts may hold `*`; `source_ip` an address or a network."""
+
+    event: tuple[str, ...] = ()
+    event_source: tuple[str, ...] = ()
+    user: tuple[str, ...] = ()
+    arn: tuple[str, ...] = ()
+    source_ip: tuple[str, ...] = ()
+    account: tuple[str, ...] = ()
+    region: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
+    access_key: tuple[str, ...] = ()
+    error: tuple[str, ...] = ()
+    failed: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    where: str | None = None
+
+
+class Where(msgspec.Struct, frozen=True):
+    """A condition of SQL and its parameters, in order."""
+
+    sql: str
+    parameters: tuple[object, ...] = ()
+
+
+def where_of(filters: Filters, addresses: Sequence[str] | None = None) -> Where:
+    """The condition; `addresses` are the source addresses that lie in the networks asked for (see `networks`)."""
+    parts = list(_conditions(filters, addresses))
+    return Where(" AND ".join(f"({part.sql})" for part in parts) or "true", tuple(p for part in parts for p in part.parameters))
+
+
+def needles_of(filters: Filters) -> Needles:
+    """What the bytes of a matching record must hold."""
+    return Needles.of([getattr(filters, name) for name in _SIFTED])
+
+
+def networks_of(filters: Filters) -> list[Network]:
+    """The networks among `source_ip`; an address is a network of one. Raises UsageError for what is neither."""
+    networks = []
+    for text in filters.source_ip:
+        try:
+            networks.append(ipaddress.ip_network(text, strict=False))
+        except ValueError as error:
+            raise UsageError(f"{text!r} is neither an address nor a network", "write 198.51.100.7 or 2001:db8::/32") from error
+    return networks
+
+
+def lies_in(address: str, networks: Sequence[Network]) -> bool:
+    """Whether a source address, as CloudTrail wrote it, lies in one of the networks; service names lie in none."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks if network.version == found.version)
+
+
+def _conditions(filters: Filters, addresses: Sequence[str] | None) -> Iterator[Where]:
+    for name, expressions in FIELDS.items():
+        if values := getattr(filters, name):
+            yield _any_of(expressions, values)
+    if addresses is not None:
+        yield Where("source_ip_address IN (SELECT unnest(?::VARCHAR[]))", (list(addresses),))
+    if filters.failed is not None:
+        yield Where(
+            "error_code IS NOT NULL OR error_message IS NOT NULL"
+            if filters.failed
+            else "error_code IS NULL AND error_message IS NULL"
+        )
+    if filters.since is not None:
+        yield Where("event_time >= ?", (filters.since,))
+    if filters.until is not None:
+        yield Where("event_time < ?", (filters.until,))
+    if filters.where is not None:
+        yield Where(f"\n{filters.where}\n")
+
+
+def _any_of(expressions: Sequence[str], values: Sequence[str]) -> Where:
+    exact = [value for value in values if "*" not in value]
+    globs = [like(value) for value in values if "*" in value]
+    tests: list[str] = []
+    parameters: list[object] = []
+    for expression in expressions:
+        tests += [f"{expression} = ?" for _ in exact] + [f"{expression} LIKE ? ESCAPE '\\'" for _ in globs]
+        parameters += exact + globs
+    return Where(" OR ".join(tests), tuple(parameters))

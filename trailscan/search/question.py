@@ -1,0 +1,163 @@
+"""A question about an archive: found, freed of copies, and answered as a Table, with what the answer rests on."""
+
+import contextlib
+import difflib
+from collections.abc import Iterator, Sequence
+
+import duckdb
+import msgspec
+
+from trailscan.errors import UsageError
+from trailscan.search.copies import hide_copies
+from trailscan.search.filters import Filters, Where, lies_in, networks_of, where_of
+from trailscan.search.table import Column, Kind, Row, Table
+from trailscan.store.database import Connection, run
+
+CHUNK_ROWS = 2_000
+SESSION_COLUMNS = ("event_time", "event_name", "who", "source_ip_address", "target", "session_id", "result")
+PLAIN_COLUMNS = ("event_time", "event_source", "event_name", "who", "source_ip_address", "aws_region", "result")
+# What it takes to find the original bytes of a record again (see `originals`).
+ORIGINAL_COLUMNS = ("path", "member", "member_offset", "object_bytes", "record_index")
+_INTERNAL = ("row_id", "member_offset", "object_bytes")
+_KINDS: dict[str, Kind] = {
+    "BIGINT": "integer",
+    "INTEGER": "integer",
+    "HUGEINT": "integer",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP": "timestamp",
+    "JSON": "json",
+}
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """What an answer rests on, in counts."""
+
+    events: int
+    copies: int  # further rows of the same events, hidden
+    conflicts: int  # events that occur in versions that differ; every version is shown
+    objects: int  # objects that hold hits
+    doors: int  # hits that name a machine or a session
+
+
+class Answer:
+    """The events that match some filters, marked once; then counted, listed or grouped. It needs its connection open."""
+
+    def __init__(self, connection: Connection, filters: Filters, all_copies: bool = False) -> None:
+        self._connection = connection
+        self._where = _resolved(connection, filters)
+        conflicts = 0
+        with _user_sql(filters):
+            mark = f"CREATE OR REPLACE TEMP TABLE hit AS SELECT {_MARKED} FROM evidence WHERE {self._where.sql}"
+            run(connection, mark, self._where.parameters)
+        run(connection, "CREATE OR REPLACE TEMP TABLE hidden (row_id BIGINT)")
+        if not all_copies:
+            conflicts = hide_copies(connection)
+        self.basis = _basis(connection, conflicts)
+
+    def table(self, columns: Sequence[str], sort: str = "event_time", limit: int | None = None) -> Table:
+        """The events as rows; `sort` takes a leading `-`."""
+        known = column_names(self._connection)
+        names = [_known(name, known) for name in columns]
+        order = f"{_quoted(_known(sort.removeprefix('-'), known))} {'DESC' if sort.startswith('-') else 'ASC'} NULLS LAST"
+        ties = "event_time, event_id, object_id, record_index"
+        more = "" if limit is None else f" LIMIT {limit}"
+        return self._select(", ".join(map(_quoted, names)), f" ORDER BY {order}, {ties}{more}")
+
+    def groups(self, field: str, limit: int | None = None) -> Table:
+        """How many events have each value of a field, the most frequent first, and when the first and last were."""
+        name = _quoted(_known(field, column_names(self._connection)))
+        more = "" if limit is None else f" LIMIT {limit}"
+        spans = "count(*) AS events, min(event_time) AS first_event, max(event_time) AS last_event"
+        return self._select(f"{name}, {spans}", f" GROUP BY {name} ORDER BY events DESC, {name}{more}")
+
+    def _select(self, what: str, tail: str) -> Table:
+        shown = " AND row_id NOT IN (SELECT row_id FROM hidden)" if self.basis.copies else ""
+        statement = f"SELECT {what} FROM evidence WHERE ({self._where.sql}){shown}{tail}"
+        result = self._connection.execute(statement, list(self._where.parameters))
+        columns = tuple(Column(name, _KINDS.get(str(kind), "text")) for name, kind, *_ in result.description)
+        return Table(columns, _chunks(result))
+
+
+@contextlib.contextmanager
+def _user_sql(filters: Filters) -> Iterator[None]:
+    """Check the user's own condition: one expression, nothing around it; errors of DuckDB are errors of it."""
+    if filters.where is None:
+        yield
+        return
+    try:
+        duckdb.SQLExpression(filters.where)
+        yield
+    except duckdb.Error as error:
+        raise UsageError(
+            f"--where cannot be run: {str(error).partition(chr(10))[0]}", "see docs/tables.md for the columns"
+        ) from error
+
+
+def alone(connection: Connection, filters: Filters) -> list[tuple[str, int]]:
+    """How many events each filter lets through when it stands alone, by the filter's name: which one leaves none?"""
+    counts = []
+    for name in filters.__struct_fields__:
+        value = getattr(filters, name)
+        if value not in ((), None):
+            where = _resolved(connection, Filters(**{name: value}))
+            found = run(connection, f"SELECT count(*) FROM evidence WHERE {where.sql}", where.parameters)
+            counts.append((name, int(found[0][0])))
+    return counts
+
+
+def column_names(connection: Connection) -> list[str]:
+    """The columns that can be asked for."""
+    return [row[0] for row in run(connection, "DESCRIBE evidence")]
+
+
+def default_columns(connection: Connection) -> list[str]:
+    """The columns of the formats for machines: all but those that mean something only to this database."""
+    return [name for name in column_names(connection) if name not in _INTERNAL]
+
+
+def similar_names(connection: Connection, wanted: Sequence[str]) -> list[str]:
+    """Event names in the database that look like the wanted ones, for a did-you-mean."""
+    names = [name for (name,) in run(connection, "SELECT DISTINCT event_name FROM events") if name]
+    folded = {name.casefold(): name for name in names}
+    close = [near for name in wanted for near in difflib.get_close_matches(name.casefold(), folded, 3, 0.75)]
+    return [folded[name] for name in dict.fromkeys(close)]
+
+
+_MARKED = "row_id, object_id, recipient_account_id, event_id, coalesce(target, session_id) IS NOT NULL AS door"
+
+
+def _resolved(connection: Connection, filters: Filters) -> Where:
+    """The filters as SQL; networks are resolved to the addresses in the database that lie in them, by Python's own rules."""
+    networks = networks_of(filters)
+    if not networks:
+        return where_of(filters)
+    found = run(connection, "SELECT DISTINCT source_ip_address FROM events WHERE source_ip_address IS NOT NULL")
+    return where_of(filters, [address for (address,) in found if lies_in(address, networks)])
+
+
+def _basis(connection: Connection, conflicts: int) -> Basis:
+    shown = "FROM hit WHERE row_id NOT IN (SELECT row_id FROM hidden)"
+    counted = run(
+        connection,
+        f"SELECT (SELECT count(*) {shown}), (SELECT count(*) FROM hidden), "
+        f"(SELECT count(DISTINCT object_id) {shown}), (SELECT count(*) {shown} AND door)",
+    )
+    events, copies, objects, doors = counted[0]
+    return Basis(events, copies, conflicts, objects, doors)
+
+
+def _chunks(result: Connection) -> Iterator[list[Row]]:
+    while chunk := result.fetchmany(CHUNK_ROWS):
+        yield chunk
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    if name in known:
+        return name
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"the columns are {', '.join(known)}"
+    raise UsageError(f"there is no column {name!r}", hint)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,1 @@
+"""Records in DuckDB: the tables, how rows get in, and who may hold the file when."""

@@ -1,0 +1,180 @@
+"""The archive's DuckDB file: who may open it, how, and for how long.
+
+DuckDB lets one process write, and then no other read. So a writer opens the file for one transaction and closes it; a
+reader opens it read-only, waits its turn for some seconds, and names the holder when it gives up. Every connection is
+offline: no extension is installed or loaded, and a reader's SQL reaches neither files nor network.
+"""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from typing import Any, TypeVar
+
+import duckdb
+
+from trailscan import __version__
+from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
+
+SCHEMA_VERSION = 1
+ROW_GROUP = 61_440  # rows; half of DuckDB's own: two threads fill theirs within the memory of a load
+LOAD_MEMORY = "384MB"
+LOAD_THREADS = 4  # each holds a row group in memory
+PATIENCE = 15.0  # seconds that a reader waits for a writer: a load holds the file for about three
+TURN = 0.02  # seconds between two tries; a writer leaves the file alone for longer than this between transactions
+
+Config = dict[str, str | bool | int | float | list[str]]
+
+REPAIR = "make it anew from the archive's objects: `trailscan rebuild`"
+
+_OFFLINE: Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_LOCKED_DOWN: Config = _OFFLINE | {"enable_external_access": "false", "lock_configuration": "true"}
+
+Connection = duckdb.DuckDBPyConnection
+Row = tuple[Any, ...]
+Opened = TypeVar("Opened")
+
+
+def run(connection: Connection, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+    """Execute and take the whole result: DuckDB streams, and an unfinished result blocks its connection."""
+    return connection.execute(statement, list(parameters)).fetchall()
+
+
+def sql(name: str) -> str:
+    """The text of one of this room's .sql files."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+class Database:
+    """The file at `path`; it holds no connection between calls, so that other processes get their turn."""
+
+    def __init__(self, path: str, patience: float = PATIENCE) -> None:
+        self.path = path
+        self.patience = patience
+
+    def exists(self) -> bool:
+        """Whether there is a database file."""
+        return os.path.exists(self.path)
+
+    def create(self) -> None:
+        """Make an empty database under a temporary name and move it into place, unless there is one."""
+        if self.exists():
+            return
+        fresh = f"{self.path}.new-{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(fresh)
+        connection = duckdb.connect(config=_OFFLINE)
+        _attach(connection, fresh)
+        make_tables(connection)
+        connection.close()
+        os.replace(fresh, self.path)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection within one transaction: committed at the end, rolled back on an error, then closed.
+
+        Raises ArchiveBusy when others hold the file for longer than the patience, SchemaMismatch, ArchiveError.
+        """
+        threads = min(LOAD_THREADS, os.cpu_count() or 1)
+        connection = duckdb.connect(config=_OFFLINE | {"threads": str(threads), "memory_limit": LOAD_MEMORY})
+        try:
+            self._retry(lambda: _attach(connection, self.path))
+            prepare_loading(connection)
+            self._check_version(connection)
+            run(connection, "BEGIN")
+            yield connection
+            run(connection, "COMMIT")
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A read-only, locked-down connection. Raises NoArchive, ArchiveBusy, SchemaMismatch, ArchiveError."""
+        if not self.exists():
+            raise NoArchive(
+                f"there is no archive at {os.path.dirname(self.path)}", "run `trailscan sync` or `trailscan load` first"
+            )
+        connection = self._retry(lambda: duckdb.connect(self.path, read_only=True, config=_LOCKED_DOWN))
+        try:
+            self._check_version(connection)
+            yield connection
+        finally:
+            connection.close()
+
+    def _retry(self, opening: Callable[[], Opened]) -> Opened:
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                return opening()
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise ArchiveError(f"{self.path} cannot be opened: {_first_line(error)}", REPAIR) from error
+                if time.monotonic() > deadline:
+                    raise ArchiveBusy(f"{self.path} is held by {_holder(error)}", "try again when it has finished") from error
+            except duckdb.Error as error:
+                raise ArchiveError(f"{self.path} is not a usable database: {_first_line(error)}", REPAIR) from error
+            time.sleep(TURN)
+
+    def _check_version(self, connection: Connection) -> None:
+        try:
+            found = run(connection, "SELECT value FROM about WHERE name = 'schema_version'")
+        except duckdb.CatalogException as error:
+            raise SchemaMismatch(f"{self.path} is not a trailscan database", REPAIR) from error
+        version = int(found[0][0]) if found else 0
+        if version > SCHEMA_VERSION:
+            raise SchemaMismatch(
+                f"{self.path} was written by a newer trailscan: tables of version {version}, not {SCHEMA_VERSION}",
+                "use the newer trailscan, or make the database anew with `trailscan rebuild`",
+            )
+        if version < SCHEMA_VERSION:
+            raise SchemaMismatch(
+                f"{self.path} was written by an older trailscan: tables of version {version}, not {SCHEMA_VERSION}",
+                REPAIR,
+            )
+
+
+def scratch() -> Connection:
+    """An empty database in memory with the same tables, for records that are asked about but not kept."""
+    connection = duckdb.connect(config=_OFFLINE)
+    make_tables(connection)
+    prepare_loading(connection)
+    return connection
+
+
+def lock_down(connection: Connection) -> None:
+    """Take files and network away from a connection that is about to run SQL of a user."""
+    run(connection, "SET enable_external_access = false; SET lock_configuration = true")
+
+
+def make_tables(connection: Connection) -> None:
+    """The tables and views of an archive, in an empty database."""
+    run(connection, sql("schema.sql"))
+    about = [str(SCHEMA_VERSION), f"trailscan {__version__}"]
+    run(connection, "INSERT INTO about VALUES ('schema_version', ?), ('made_by', ?)", about)
+
+
+def prepare_loading(connection: Connection) -> None:
+    """What parse.sql needs: UTC, its macros, and rows in any order, so that DuckDB writes them in parallel."""
+    run(connection, "SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+    run(connection, sql("parse_macros.sql"))
+
+
+def _attach(connection: Connection, path: str) -> None:
+    run(connection, f"ATTACH {_quoted(path)} AS archive (ROW_GROUP_SIZE {ROW_GROUP}, STORAGE_VERSION 'v1.4.0')")
+    run(connection, "USE archive")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _holder(error: Exception) -> str:
+    """Who holds the file, as DuckDB's lock error tells it: `... held in /usr/bin/python3 (PID 4242)`."""
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
+    return f"process {found[2]} ({os.path.basename(found[1])})" if found else "another process"

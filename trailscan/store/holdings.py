@@ -1,0 +1,98 @@
+"""What the database holds, asked by those who add to it and by those who say what an answer rests on."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+import orjson
+
+from trailscan.evidence.held import Held
+from trailscan.evidence.origin import Origin
+from trailscan.store.database import Connection, run
+
+_ORIGIN = """source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata, sha256,
+             fetched_at, object_id"""
+_ORIGIN_FIELDS = [name.strip() for name in _ORIGIN.replace("member_offset", "offset").split(",")]
+
+
+class Holdings(msgspec.Struct, frozen=True):
+    """Counts of an archive; times are UTC, None when there is nothing."""
+
+    objects: int
+    damaged: int  # objects that `damage` names
+    failed: int  # objects that could not be fetched
+    unloaded: int  # fetched, not loaded
+    events: int
+    first_event: datetime | None
+    last_event: datetime | None
+    only: tuple[str, ...]  # the sets of names that some objects were loaded with, `--only`
+
+
+def holdings(connection: Connection) -> Holdings:
+    """Count what is held."""
+    counted = run(
+        connection,
+        """SELECT count(*) FILTER (status NOT IN ('failed')),
+                  (SELECT count(DISTINCT object_id) FROM damage),
+                  count(*) FILTER (status = 'failed'), count(*) FILTER (status = 'fetched'),
+                  (SELECT count(*) FROM events), (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
+                  coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), [])
+           FROM objects""",
+    )
+    objects, damaged, failed, unloaded, events, first, last, only = counted[0]
+    return Holdings(objects, damaged, failed, unloaded, events, first, last, tuple(sorted(only)))
+
+
+def next_object_id(connection: Connection) -> int:
+    """The first id that no object has."""
+    return int(run(connection, "SELECT coalesce(max(object_id), 0) + 1 FROM objects")[0][0])
+
+
+def state_of(origin: Origin) -> str:
+    """What tells one version of an object from another: S3's ETag, else size and time of change."""
+    return origin.etag or f"{origin.bytes} {origin.last_modified}"
+
+
+def name_of(origin: Origin) -> str:
+    """What an object is called: its URL, or its path on this disk."""
+    return f"s3://{origin.bucket}/{origin.key}" if origin.source == "s3" else f"{origin.path}!{origin.member or ''}"
+
+
+def held(connection: Connection, source: str) -> Held:
+    """The objects of a source that are held, whether or not they are loaded; those that could not be had are not."""
+    return Held(
+        (name_of(origin), state_of(origin)) for origin, _ in _origins(connection, "source = ? AND status <> 'failed'", [source])
+    )
+
+
+def unread(connection: Connection, only: Sequence[str]) -> Iterator[tuple[Origin, int]]:
+    """Objects that are held and must be loaded (again), with their ids: never loaded, or with fewer names than asked for."""
+    narrower = "only_events IS NOT NULL"
+    if only:
+        narrower += " AND NOT list_has_all(string_split(only_events, ','), ?::VARCHAR[])"
+    return _origins(connection, f"status = 'fetched' OR ({narrower})", [list(only)] if only else [])
+
+
+def failed_ids(connection: Connection) -> dict[str, int]:
+    """The objects that could not be had so far, by name."""
+    return {name_of(origin): number for origin, number in _origins(connection, "status = 'failed'", [])}
+
+
+def manifest_mark(connection: Connection) -> int:
+    """Up to which byte the manifest's objects are known to be in the database."""
+    found = run(connection, "SELECT value FROM about WHERE name = 'manifest_mark'")
+    return int(found[0][0]) if found else 0
+
+
+def set_manifest_mark(connection: Connection, mark: int) -> None:
+    """Note that every object of the manifest before this byte is in the database."""
+    run(connection, "INSERT OR REPLACE INTO about VALUES ('manifest_mark', ?)", [str(mark)])
+
+
+def _origins(connection: Connection, condition: str, parameters: list[object]) -> Iterator[tuple[Origin, int]]:
+    result = connection.execute(f"SELECT {_ORIGIN} FROM objects WHERE {condition} ORDER BY object_id", parameters)
+    while rows := result.fetchmany(1000):
+        for row in rows:
+            cells = dict(zip(_ORIGIN_FIELDS, row, strict=True))
+            object_id, metadata = cells.pop("object_id"), cells.pop("metadata")
+            yield Origin(**cells, metadata=None if metadata is None else orjson.loads(metadata)), object_id

@@ -1,0 +1,185 @@
+"""Records and objects into the database: one transaction for some hundred thousand records, the file held for seconds.
+
+It takes what the reading processes send, as Arrow buffers, and lets DuckDB parse. It knows nothing of gzip or S3.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+import pyarrow as pa
+
+from trailscan.evidence.origin import Origin
+from trailscan.records.damage import Damage
+from trailscan.records.workers import Outcome, Read
+from trailscan.store.database import Connection, Database, run, sql
+from trailscan.store.patterns import like
+from trailscan.store.rows import BATCH, as_arrow, forget, insert_damage, insert_objects, object_row
+
+TRANSACTION_RECORDS = 480_000
+TRANSACTION_SECONDS = 3.0  # how long others may have to wait for the file
+NAMED = 5  # damaged things that are named one by one
+PAUSE = 0.05  # seconds between transactions, in which they get their turn
+
+
+Found = tuple[int, Damage]
+CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
+
+
+class Loaded(msgspec.Struct):
+    """What loading did, in counts that add up: read = loaded + copies + filtered + damaged."""
+
+    objects: int = 0
+    damaged_objects: int = 0
+    spared_objects: int = 0  # the byte prefilter found nothing wanted in them
+    bytes: int = 0
+    raw_bytes: int = 0
+    read: int = 0
+    loaded: int = 0  # rows, less the copies among them
+    copies: int = 0  # rows whose event was held already: kept, shown once
+    filtered: int = 0
+    damaged: int = 0
+    flagged: int = 0  # rows that were loaded, and are named in `damage` because they must not be trusted
+    named: list[tuple[str, str]] = []  # some of the damage: the object's key, the reason
+
+    def add(self, other: "Loaded") -> None:
+        """Sum two counts; of the named damage the first few are kept."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        del self.named[NAMED:]
+
+
+class Loader:
+    """Loads what is read; `origins` tells where each object id came from, and is emptied as they are loaded."""
+
+    def __init__(self, origins: dict[int, Origin], only: tuple[str, ...] = ()) -> None:
+        self.origins = origins
+        self.only = only
+        self.replaced: dict[int, int] = {}  # object id -> the id it was held under with fewer of its records
+
+    def into_archive(
+        self, database: Database, reads: Iterator[Read], stop: Callable[[], bool], before_commit: Callable[[], None]
+    ) -> Iterator[Loaded]:
+        """Load everything, transaction by transaction; yields the counts of each once it is committed."""
+        while (first := _next_with_content(reads)) is not None:
+            with database.writing() as connection:
+                counts = self.into(connection, _Window(first, reads, stop))
+                before_commit()
+            yield counts
+            if stop():
+                return
+            time.sleep(PAUSE)
+
+    def into_scratch(self, connection: Connection, first: Read, reads: Iterator[Read]) -> Loaded:
+        """Load everything into a database that nobody else waits for."""
+        return self.into(connection, _Window(first, reads, lambda: False, float("inf"), float("inf")))
+
+    def into(self, connection: Connection, window: "_Window") -> Loaded:
+        """Load what the window lets through, within the connection's transaction."""
+        batches = pa.RecordBatchReader.from_batches(BATCH, window.batches())
+        connection.register("batch", batches)
+        try:
+            run(connection, _insert_events(self.only), [like(name) for name in self.only])
+        except Exception:
+            window.raise_own()
+            raise
+        connection.unregister("batch")
+        damage = [(outcome.object_id, found) for outcome in window.outcomes for found in self._damage_of(outcome)]
+        counts = self._counts(connection, window.outcomes, damage)
+        self._insert_objects(connection, window.outcomes)
+        insert_damage(connection, damage)
+        return counts
+
+    def _damage_of(self, outcome: Outcome) -> list[Damage]:
+        return [*outcome.damage, CHANGED] if self.origins[outcome.object_id].changed else outcome.damage
+
+    def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found]) -> Loaded:
+        rows, copies, flagged = _counted(connection, outcomes)
+        read = sum(outcome.read or 0 for outcome in outcomes)
+        damaged = sum(1 for _, found in damage if found.record_index is not None)
+        return Loaded(
+            objects=len(outcomes),
+            damaged_objects=len({object_id for object_id, _ in damage}),
+            spared_objects=sum(1 for outcome in outcomes if outcome.read is None),
+            bytes=sum(self.origins[outcome.object_id].bytes for outcome in outcomes),
+            raw_bytes=sum(outcome.raw_bytes for outcome in outcomes),
+            read=read,
+            loaded=rows - copies,
+            copies=copies,
+            filtered=read - rows - damaged,
+            damaged=damaged,
+            flagged=flagged,
+            named=[(self.origins[number].key, found.reason) for number, found in damage[:NAMED]],
+        )
+
+    def _insert_objects(self, connection: Connection, outcomes: list[Outcome]) -> None:
+        stale = [old for outcome in outcomes if (old := self.replaced.pop(outcome.object_id, None)) is not None]
+        if stale:
+            forget(connection, stale)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        rows = [object_row(outcome, self.origins.pop(outcome.object_id), now, self.only) for outcome in outcomes]
+        insert_objects(connection, rows)
+        ids = [outcomes[0].object_id, outcomes[-1].object_id]
+        run(connection, sql("flag_damage.sql"), ids)
+        if self.only:
+            run(connection, sql("count_loaded.sql"), ids)
+
+
+class _Window:
+    """What one transaction takes of the stream of reads; keeps its outcomes, and the error that ended it if one did."""
+
+    def __init__(
+        self,
+        first: Read,
+        reads: Iterator[Read],
+        stop: Callable[[], bool],
+        records: float = TRANSACTION_RECORDS,
+        seconds: float = TRANSACTION_SECONDS,
+    ) -> None:
+        self._first = first
+        self._reads = reads
+        self._stop = stop
+        self._records = records
+        self._deadline = time.monotonic() + seconds
+        self._error: BaseException | None = None
+        self.outcomes: list[Outcome] = []
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The records as Arrow, for DuckDB to pull; every outcome is noted on the way."""
+        try:
+            for read in self._within():
+                self.outcomes += read.outcomes
+                yield from map(as_arrow, read.batches)
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def raise_own(self) -> None:
+        """Raise the error of the reading side, which DuckDB would report as its own."""
+        if self._error is not None:
+            raise self._error
+
+    def _within(self) -> Iterator[Read]:
+        taken = 0
+        read: Read | None = self._first
+        while read is not None:
+            yield read
+            taken += sum(batch.rows for batch in read.batches)
+            full = taken >= self._records or time.monotonic() >= self._deadline
+            read = None if full or self._stop() else next(self._reads, None)
+
+
+def _next_with_content(reads: Iterator[Read]) -> Read | None:
+    return next((read for read in reads if read.outcomes), None)
+
+
+def _insert_events(only: tuple[str, ...]) -> str:
+    wanted = " OR ".join("r.eventName LIKE ? ESCAPE '\\'" for _ in only)
+    return "INSERT INTO events " + sql("parse.sql") + (f"WHERE {wanted}" if only else "")
+
+
+def _counted(connection: Connection, outcomes: list[Outcome]) -> tuple[int, int, int]:
+    """Of the rows just inserted: how many, how many are copies of an event held already, how many are flagged."""
+    rows, copies, flagged = run(connection, sql("count_new.sql"), [outcomes[0].object_id, outcomes[-1].object_id])[0]
+    return int(rows), int(copies), int(flagged)

@@ -1,0 +1,78 @@
+-- Raw records -> rows of `events`. Reads `batch(object_id, record_index, record)`, where each record is one valid JSON object.
+--
+-- The columns must give the record back: what a column cannot hold exactly (unknown fields, explicit nulls, a number where
+-- CloudTrail sends text, a time in another notation) goes to other_fields. So each row is one of three:
+--   plain    every key has its column and every value its type      -> other_fields is NULL (most records)
+--   nulls    plain, but for null requestParameters/responseElements -> other_fields is one of three constants
+--   the rest                                                        -> the record less what the columns hold exactly
+-- Parsing is DuckDB's, in parallel; what only the rest needs is computed only for the rest (CASE is lazy).
+
+WITH parsed AS (
+  SELECT
+    object_id, record_index, record,
+    from_json(record, '{"eventTime":"VARCHAR","eventID":"VARCHAR","eventName":"VARCHAR","eventSource":"VARCHAR",
+      "eventVersion":"VARCHAR","eventType":"VARCHAR","eventCategory":"VARCHAR","awsRegion":"VARCHAR",
+      "recipientAccountId":"VARCHAR","sourceIPAddress":"VARCHAR","userAgent":"VARCHAR","errorCode":"VARCHAR",
+      "errorMessage":"VARCHAR","requestID":"VARCHAR","sharedEventID":"VARCHAR","vpcEndpointId":"VARCHAR",
+      "readOnly":"JSON","managementEvent":"JSON","userIdentity":"JSON","requestParameters":"JSON",
+      "responseElements":"JSON","additionalEventData":"JSON","resources":"JSON","tlsDetails":"JSON",
+      "serviceEventDetails":"JSON"}') AS r,
+    len(json_keys(record)) AS keys,
+    json_type(record, ['$.eventTime', '$.eventID', '$.eventName', '$.eventSource', '$.eventVersion', '$.eventType',
+      '$.eventCategory', '$.awsRegion', '$.recipientAccountId', '$.sourceIPAddress', '$.userAgent', '$.errorCode',
+      '$.errorMessage', '$.requestID', '$.sharedEventID', '$.vpcEndpointId', '$.requestParameters',
+      '$.responseElements']) AS types
+  FROM batch
+),
+typed AS (
+  SELECT
+    *,
+    from_json(r.userIdentity, '{"type":"VARCHAR","arn":"VARCHAR","userName":"VARCHAR","principalId":"VARCHAR",
+      "accountId":"VARCHAR","accessKeyId":"VARCHAR","invokedBy":"VARCHAR","sessionContext":{"sourceIdentity":"VARCHAR",
+      "sessionIssuer":{"arn":"VARCHAR"},"attributes":{"mfaAuthenticated":"VARCHAR"}}}') AS u,
+    moment(r.eventTime) AS event_time,
+    keys - (
+      (r.eventTime IS NOT NULL)::INT + (r.eventID IS NOT NULL)::INT + (r.eventName IS NOT NULL)::INT
+      + (r.eventSource IS NOT NULL)::INT + (r.eventVersion IS NOT NULL)::INT + (r.eventType IS NOT NULL)::INT
+      + (r.eventCategory IS NOT NULL)::INT + (r.awsRegion IS NOT NULL)::INT + (r.recipientAccountId IS NOT NULL)::INT
+      + (r.sourceIPAddress IS NOT NULL)::INT + (r.userAgent IS NOT NULL)::INT + (r.errorCode IS NOT NULL)::INT
+      + (r.errorMessage IS NOT NULL)::INT + (r.requestID IS NOT NULL)::INT + (r.sharedEventID IS NOT NULL)::INT
+      + (r.vpcEndpointId IS NOT NULL)::INT + (r.readOnly IS NOT NULL)::INT + (r.managementEvent IS NOT NULL)::INT
+      + (r.userIdentity IS NOT NULL)::INT + (r.requestParameters IS NOT NULL)::INT + (r.responseElements IS NOT NULL)::INT
+      + (r.additionalEventData IS NOT NULL)::INT + (r.resources IS NOT NULL)::INT + (r.tlsDetails IS NOT NULL)::INT
+      + (r.serviceEventDetails IS NOT NULL)::INT
+    ) AS keys_left,
+    list_min(types[1:16]) IS DISTINCT FROM 'VARCHAR' OR NOT is_flag(r.readOnly) OR NOT is_flag(r.managementEvent) AS mistyped
+  FROM parsed
+),
+judged AS (
+  SELECT
+    *,
+    strftime(event_time, '%Y-%m-%dT%H:%M:%SZ') IS DISTINCT FROM r.eventTime AS odd_time,
+    coalesce((types[17] = 'NULL')::INT, 0) + 2 * coalesce((types[18] = 'NULL')::INT, 0) AS nulls,
+    mistyped OR odd_time OR keys_left <> CASE nulls WHEN 0 THEN 0 WHEN 3 THEN 2 ELSE 1 END AS irregular
+  FROM typed
+)
+SELECT
+  object_id, record_index, event_time,
+  r.eventID, r.eventName, r.eventSource, r.eventVersion, r.eventType, r.eventCategory, r.awsRegion, r.recipientAccountId,
+  r.sourceIPAddress, r.userAgent, r.errorCode, r.errorMessage,
+  CASE r.readOnly WHEN 'true' THEN true WHEN 'false' THEN false END,
+  CASE r.managementEvent WHEN 'true' THEN true WHEN 'false' THEN false END,
+  r.requestID, r.sharedEventID, r.vpcEndpointId,
+  u.type, u.arn, u.userName, u.principalId, u.accountId, u.accessKeyId, u.invokedBy, u.sessionContext.sessionIssuer.arn,
+  CASE WHEN u.type IN ('AssumedRole', 'Role') AND contains(u.principalId, ':') THEN split_part(u.principalId, ':', -1) END,
+  u.sessionContext.sourceIdentity,
+  CASE u.sessionContext.attributes.mfaAuthenticated WHEN 'true' THEN true WHEN 'false' THEN false END,
+  CASE WHEN is_door(r.eventSource) THEN target_of(r.eventSource, r.eventName, r.requestParameters, r.errorMessage) END,
+  CASE WHEN is_door(r.eventSource)
+    THEN session_of(r.eventSource, r.eventName, r.requestParameters, r.responseElements, r.errorMessage) END,
+  CASE WHEN irregular THEN flags_of(record, r, keys, types[1:16], odd_time) END,
+  r.userIdentity, r.requestParameters, r.responseElements, r.additionalEventData, r.resources, r.tlsDetails, r.serviceEventDetails,
+  CASE
+    WHEN irregular THEN rest_of(record, keys, odd_time)
+    WHEN nulls = 1 THEN '{"requestParameters":null}'
+    WHEN nulls = 2 THEN '{"responseElements":null}'
+    WHEN nulls = 3 THEN '{"requestParameters":null,"responseElements":null}'
+  END
+FROM judged

@@ -1,0 +1,142 @@
+"""Rows on their way into the tables, as Arrow: batches of raw records, objects, damage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+import pyarrow as pa
+
+from trailscan.evidence.origin import Origin, naming_of
+from trailscan.records.batches import Batch
+from trailscan.records.damage import Damage
+from trailscan.records.workers import Outcome
+from trailscan.store.database import Connection, run
+
+Cells = tuple[object, ...]
+
+BATCH = pa.schema([("object_id", pa.int64()), ("record_index", pa.int32()), ("record", pa.string())])
+_OBJECTS = pa.schema(
+    [
+        ("object_id", pa.int64()),
+        *((name, pa.string()) for name in ("source", "bucket", "key", "path", "member")),
+        ("member_offset", pa.int64()),
+        *((name, pa.string()) for name in ("kind", "account_id", "region")),
+        ("delivered_at", pa.timestamp("us")),
+        ("bytes", pa.int64()),
+        ("etag", pa.string()),
+        ("version_id", pa.string()),
+        ("last_modified", pa.timestamp("us")),
+        ("metadata", pa.string()),
+        ("sha256", pa.string()),
+        ("sha256_raw", pa.string()),
+        ("fetched_at", pa.timestamp("us")),
+        ("loaded_at", pa.timestamp("us")),
+        ("only_events", pa.string()),
+        ("records", pa.int64()),
+        ("loaded", pa.int64()),
+        ("status", pa.string()),
+        ("shape", pa.string()),
+    ]
+)
+_DAMAGE = pa.schema(
+    [
+        ("object_id", pa.int64()),
+        ("record_index", pa.int32()),
+        ("what", pa.string()),
+        ("where_bytes", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+def as_arrow(batch: Batch) -> pa.RecordBatch:
+    """A batch of raw records as `batch(object_id, record_index, record)`, without copying them."""
+    text = [None, pa.py_buffer(batch.offsets), pa.py_buffer(batch.open_data())]
+    return pa.record_batch(
+        [
+            pa.Array.from_buffers(pa.int64(), batch.rows, [None, pa.py_buffer(batch.object_ids)]),
+            pa.Array.from_buffers(pa.int32(), batch.rows, [None, pa.py_buffer(batch.indexes)]),
+            pa.Array.from_buffers(pa.string(), batch.rows, text),
+        ],
+        schema=BATCH,
+    )
+
+
+def object_row(outcome: Outcome, origin: Origin, loaded_at: datetime, only: Sequence[str] = ()) -> Cells:
+    """The row of an object that was read."""
+    return (
+        *_origin_cells(outcome.object_id, origin),
+        outcome.sha256 or origin.sha256,
+        outcome.sha256_raw,
+        origin.fetched_at,
+        loaded_at,
+        ",".join(only) or None,
+        outcome.read,
+        outcome.kept,
+        outcome.status,
+        outcome.shape,
+    )
+
+
+def unread_row(object_id: int, origin: Origin, status: str) -> Cells:
+    """The row of an object that was not read: fetched only (status "fetched"), or not to be had (status "failed")."""
+    return (
+        *_origin_cells(object_id, origin),
+        origin.sha256,
+        None,
+        origin.fetched_at,
+        None,
+        None,
+        None,
+        None,
+        status,
+        None,
+    )
+
+
+def insert_objects(connection: Connection, rows: list[Cells]) -> None:
+    """Append to `objects`."""
+    _insert(connection, "objects", _OBJECTS, rows)
+
+
+def insert_damage(connection: Connection, found: Sequence[tuple[int | None, Damage]]) -> None:
+    """Append to `damage`, each with the object it was found in."""
+    rows: list[Cells] = [(object_id, bad.record_index, bad.what, bad.where_bytes, bad.reason) for object_id, bad in found]
+    _insert(connection, "damage", _DAMAGE, rows)
+
+
+def forget(connection: Connection, object_ids: list[int]) -> None:
+    """Remove every row of these objects, which have been loaded anew under other ids."""
+    for table in ("events", "damage", "objects"):
+        run(connection, f"DELETE FROM {table} WHERE object_id IN (SELECT unnest(?))", [object_ids])
+
+
+def _origin_cells(object_id: int, origin: Origin) -> Cells:
+    naming = naming_of(origin.key)
+    return (
+        object_id,
+        origin.source,
+        origin.bucket,
+        origin.key,
+        origin.path,
+        origin.member,
+        origin.offset,
+        naming.kind,
+        naming.account_id,
+        naming.region,
+        naming.delivered_at,
+        origin.bytes,
+        origin.etag,
+        origin.version_id,
+        origin.last_modified,
+        None if origin.metadata is None else orjson.dumps(origin.metadata).decode(),
+    )
+
+
+def _insert(connection: Connection, table: str, schema: pa.Schema, rows: list[Cells]) -> None:
+    if not rows:
+        return
+    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
+    connection.register("fresh", pa.table(arrays, schema=schema))
+    run(connection, f"INSERT INTO {table} BY NAME SELECT * FROM fresh")
+    connection.unregister("fresh")

@@ -1,0 +1,128 @@
+-- The tables of an archive. One row of `events` is one CloudTrail record; docs/tables.md explains each column.
+-- Columns are CloudTrail's own field names in snake_case, so that public queries port.
+
+CREATE TABLE about (
+  name  VARCHAR PRIMARY KEY,
+  value VARCHAR NOT NULL
+);
+
+-- One row for each object that was fetched, loaded, or tried.
+CREATE TABLE objects (
+  object_id     BIGINT NOT NULL,
+  source        VARCHAR NOT NULL,   -- s3, file
+  bucket        VARCHAR,
+  key           VARCHAR NOT NULL,   -- the S3 key; for a local file its name below the path that was given
+  path          VARCHAR,            -- where the bytes lie; relative to the archive for what sync fetched
+  member        VARCHAR,            -- the member's name, in a .tar or .zip
+  member_offset BIGINT,
+  kind          VARCHAR,            -- log, digest, insight, network-activity, aggregated
+  account_id    VARCHAR,            -- of the key, not of the records
+  region        VARCHAR,
+  delivered_at  TIMESTAMP,
+  bytes         BIGINT,             -- as stored, compressed
+  etag          VARCHAR,
+  version_id    VARCHAR,
+  last_modified TIMESTAMP,
+  metadata      JSON,               -- S3 user metadata: a digest's signature lives here
+  sha256        VARCHAR,            -- of the bytes as stored
+  sha256_raw    VARCHAR,            -- of the inflated bytes: what CloudTrail's digests sign
+  fetched_at    TIMESTAMP,
+  loaded_at     TIMESTAMP,
+  only_events   VARCHAR,            -- when loaded with --only: the names, else NULL
+  records       BIGINT,             -- records read
+  loaded        BIGINT,             -- rows of `events` that came of them
+  status        VARCHAR NOT NULL,   -- ok, empty, partial, damaged, failed, fetched
+  shape         VARCHAR
+);
+
+CREATE TABLE events (
+  object_id            BIGINT NOT NULL,
+  record_index         INTEGER NOT NULL,
+  event_time           TIMESTAMP,
+  event_id             VARCHAR,
+  event_name           VARCHAR,
+  event_source         VARCHAR,
+  event_version        VARCHAR,
+  event_type           VARCHAR,
+  event_category       VARCHAR,
+  aws_region           VARCHAR,
+  recipient_account_id VARCHAR,
+  source_ip_address    VARCHAR,
+  user_agent           VARCHAR,
+  error_code           VARCHAR,
+  error_message        VARCHAR,
+  read_only            BOOLEAN,
+  management_event     BOOLEAN,
+  request_id           VARCHAR,
+  shared_event_id      VARCHAR,
+  vpc_endpoint_id      VARCHAR,
+  user_type            VARCHAR,
+  user_arn             VARCHAR,
+  user_name            VARCHAR,
+  user_principal_id    VARCHAR,
+  user_account_id      VARCHAR,
+  user_access_key_id   VARCHAR,
+  user_invoked_by      VARCHAR,
+  user_issuer_arn      VARCHAR,
+  user_session_name    VARCHAR,
+  user_source_identity VARCHAR,
+  mfa_authenticated    BOOLEAN,
+  target               VARCHAR,     -- the machine, for the calls that open or steer a shell
+  session_id           VARCHAR,     -- the Session Manager session, for the same calls
+  flags                VARCHAR,     -- duplicate-key, type-mismatch, odd-time; NULL for a plain record
+  user_identity         JSON USING COMPRESSION zstd,
+  request_parameters    JSON USING COMPRESSION zstd,
+  response_elements     JSON USING COMPRESSION zstd,
+  additional_event_data JSON USING COMPRESSION zstd,
+  resources             JSON USING COMPRESSION zstd,
+  tls_details           JSON USING COMPRESSION zstd,
+  service_event_details JSON USING COMPRESSION zstd,
+  other_fields          JSON USING COMPRESSION zstd  -- every field, and every null, that the columns do not hold
+);
+
+-- What could not be read or must not be trusted; never only a log line.
+CREATE TABLE damage (
+  object_id    BIGINT,
+  record_index INTEGER,
+  what         VARCHAR NOT NULL,
+  where_bytes  BIGINT,
+  reason       VARCHAR NOT NULL
+);
+
+-- A person's name for the caller. Source: AWS, "CloudTrail userIdentity element".
+CREATE MACRO issuer_name(issuer_arn) AS regexp_extract(issuer_arn, '([^/:]+)$', 1);
+
+CREATE MACRO who(user_type, user_name, user_session_name, user_issuer_arn, user_arn, user_principal_id, user_account_id,
+                 user_invoked_by, user_identity) AS
+  CASE
+    WHEN user_type = 'Root' THEN 'root'
+    WHEN user_type IN ('AssumedRole', 'Role') THEN
+      coalesce(user_session_name, user_name, user_principal_id)
+        || coalesce(' (' || nullif(issuer_name(user_issuer_arn), '') || ')', '')
+    WHEN user_type = 'IdentityCenterUser' THEN
+      coalesce(nullif(user_name, ''), user_identity ->> '$.onBehalfOf.userId', nullif(user_principal_id, ''), user_account_id)
+    WHEN user_type = 'FederatedUser' THEN
+      coalesce(nullif(user_name, ''), nullif(issuer_name(user_arn), ''), user_principal_id)
+    WHEN user_type = 'AWSService' THEN coalesce(user_invoked_by, 'AWS service')
+    WHEN user_type = 'AWSAccount' THEN coalesce(user_account_id, user_principal_id)
+    ELSE coalesce(nullif(user_name, ''), nullif(issuer_name(user_arn), ''), nullif(user_invoked_by, ''), nullif(user_principal_id, ''),
+                  user_account_id)
+  END;
+
+-- How the call ended. Denials come under several names (AWS uses them all).
+CREATE MACRO result(error_code, error_message) AS
+  CASE
+    WHEN error_code IS NULL AND error_message IS NULL THEN 'ok'
+    WHEN error_code IN ('AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation', 'Client.UnauthorizedOperation',
+                        'VpceAccessDenied') THEN 'denied'
+    ELSE 'failed: ' || coalesce(error_code, error_message)
+  END;
+
+-- The events with what people ask of them, and where each row comes from.
+CREATE VIEW evidence AS
+  SELECT e.*, e.rowid AS row_id,
+         who(user_type, user_name, user_session_name, user_issuer_arn, user_arn, user_principal_id, user_account_id,
+             user_invoked_by, user_identity) AS who,
+         result(error_code, error_message) AS result,
+         o.source, o.bucket, o.key, o.path, o.member, o.member_offset, o.bytes AS object_bytes, o.sha256
+  FROM events e LEFT JOIN objects o ON o.object_id = e.object_id;
