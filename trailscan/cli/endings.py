@@ -8,9 +8,13 @@ import msgspec
 
 from trailscan.evidence.folder import Problem, Survey
 from trailscan.search.filters import Filters
-from trailscan.views.amounts import count, rate, size
+from trailscan.views.amounts import count, duration, rate, size
 
 if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
+    from trailscan.cli.run import Tally
+    from trailscan.evidence.listing import Scope
+    from trailscan.evidence.listing import Survey as BucketSurvey
+    from trailscan.evidence.sync import Counts, Sync
     from trailscan.search.question import Basis
     from trailscan.store.holdings import Holdings
     from trailscan.store.load import Loaded
@@ -24,6 +28,72 @@ def equation(total: int, noun: str, parts: Sequence[tuple[int, str]]) -> str:
     return f"{total:,} {noun} = {told or '0'}"
 
 
+def plan_funnel(counts: "Counts") -> str:
+    """What a sync would do."""
+    parts = [(counts.held, "held already"), (counts.wanted, "to fetch"), (counts.beyond, "out of range")]
+    return f"objects: {equation(counts.listed, 'listed', parts)}; {size(counts.wanted_bytes)} to fetch"
+
+
+def sync_funnel(counts: "Counts", load: bool) -> list[str]:
+    """What became of the objects that were listed, and why nothing was fetched where nothing was."""
+    unreached = counts.wanted - counts.fetched - counts.missing
+    parts = [
+        (counts.held, "held already"),
+        (counts.fetched, "fetched"),
+        (counts.missing, "failed"),
+        (counts.beyond, "out of range"),
+        (unreached, "not reached"),
+    ]
+    lines = [f"objects: {equation(counts.listed, 'listed', parts)}" + (f" ({size(counts.bytes)})" if counts.bytes else "")]
+    if counts.listed and counts.listed == counts.held + counts.beyond:
+        lines.append("nothing to fetch: the archive holds each of them with the ETag that the bucket shows")
+    if counts.changed:
+        changed = count(counts.changed, "object")
+        lines.append(
+            f"beware: {changed} changed in the bucket since first fetched; both are kept (CloudTrail never rewrites one)"
+        )
+    if counts.fetched and not load:
+        lines.append("not loaded, as --no-load asked: the next `trailscan sync` loads them")
+    return lines
+
+
+def sync_progress(sync: "Sync", tally: "Tally") -> str:
+    """One line while it goes on: objects, bytes, records, rate, time left once the listing is over."""
+    counts, passed = sync.counts, tally.seconds
+    line = f"{counts.fetched:,} of {counts.wanted:,}{'+' if sync.listing else ''} objects, {size(counts.bytes)}"
+    line += f", {count(tally.loaded.read, 'record')} loaded, {rate(counts.fetched, passed)} objects"
+    if counts.fetched and not sync.listing:
+        line += f", {duration(passed / counts.fetched * (counts.wanted - counts.fetched))} left"
+    return line
+
+
+def of_listing(survey: "BucketSurvey", scope: "Scope") -> list[str]:
+    """What was left alone while listing, and why."""
+    lines = []
+    if survey.others:
+        names = ", ".join(f"{name} x{number}" if number > 1 else name for name, number in survey.others.most_common(NAMED))
+        lines.append(f"left alone: {count(survey.others.total(), 'folder')} of other services ({names})")
+    if survey.pruned:
+        lines.append(f"left out: {count(survey.pruned, 'folder')} of accounts or regions that were not asked for")
+    if survey.unsearched:
+        lines.append(f"not searched: {count(survey.unsearched, 'more folder')} above any AWSLogs/; give a longer prefix")
+    first, last = scope.days
+    if first or last:
+        lines.append(
+            f"only days of delivery from {first or 'the first'} to {last or 'the last'} were listed (an hour before --since, a day "
+            "after --until); an object redelivered later than that is found by a sync without dates"
+        )
+    return lines
+
+
+def missing_lines(named: Sequence[tuple[str, str]]) -> list[str]:
+    """Objects that could not be fetched, the first by name."""
+    if not named:
+        return []
+    lines = [f"{count(len(named), 'object')} could not be fetched (the next sync tries again; `trailscan status` lists all):"]
+    return lines + [f"  {key}: {reason}" for key, reason in named[:NAMED]]
+
+
 def found_funnel(found: int, loaded: "Loaded", held: int, survey: Survey) -> str:
     """What became of the files that were found."""
     unnamed = found - loaded.objects - held
@@ -35,7 +105,7 @@ def found_funnel(found: int, loaded: "Loaded", held: int, survey: Survey) -> str
     return line
 
 
-def of_loading(loaded: "Loaded", seconds: float, problems: Sequence[Problem]) -> str:
+def of_loading(loaded: "Loaded", seconds: float, problems: Sequence[Problem]) -> list[str]:
     """The records' funnel, the speed, and the damage by name."""
     parts = [
         (loaded.loaded, "loaded"),
@@ -52,8 +122,7 @@ def of_loading(loaded: "Loaded", seconds: float, problems: Sequence[Problem]) ->
         f"{size(loaded.bytes)} ({size(loaded.raw_bytes)} inflated) in {seconds:.1f} s: {rate(loaded.read, seconds)} records"
     )
     named = [*loaded.named, *((problem.path, problem.reason) for problem in problems)]
-    lines += damage_lines(loaded.damaged_objects + len(problems), named)
-    return "\n".join(lines)
+    return lines + damage_lines(loaded.damaged_objects + len(problems), named)
 
 
 def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:

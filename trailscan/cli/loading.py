@@ -29,7 +29,7 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
             if not stop.is_set():
                 intake.settle()
     terminal.say(endings.found_funnel(arrivals.found, tally.loaded, arrivals.held, survey))
-    terminal.say(endings.of_loading(tally.loaded, tally.seconds, survey.problems))
+    terminal.say("\n".join(endings.of_loading(tally.loaded, tally.seconds, survey.problems)))
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
     return exit_code(tally.loaded.damaged_objects + tally.loaded.flagged + len(survey.problems), stop.is_set())

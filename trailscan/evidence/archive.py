@@ -7,6 +7,7 @@ and is the source of truth: the database can be made anew from it and the object
 import contextlib
 import ctypes
 import hashlib
+import itertools
 import os
 import shutil
 import sys
@@ -34,7 +35,7 @@ class Archive:
         self.manifest = os.path.join(self.root, "manifest.jsonl")
         self._incoming = os.path.join(self.root, "incoming")
         self._made: set[str] = set()
-        self._count = 0
+        self._numbers = itertools.count()
 
     def exists(self) -> bool:
         """Whether the folder looks like an archive."""
@@ -73,20 +74,29 @@ class Archive:
         """Where on disk an origin's path lies."""
         return path if os.path.isabs(path) else os.path.join(self.root, path)
 
-    def put(self, path: str, data: bytes, last_modified: datetime | None) -> str:
-        """Write an object's bytes under its path, whole or not at all; returns their SHA-256, hex."""
+    def put(self, path: str, data: bytes, last_modified: datetime | None) -> tuple[str, str]:
+        """Write an object's bytes under its path, whole or not at all; returns the path and the bytes' SHA-256, hex.
+
+        What lies under that path with other content stays, and the object is laid beside it: a later version, or on a
+        case-insensitive disk another key. May be called from several threads. Raises ArchiveError when the disk refuses.
+        """
         digest = hashlib.sha256(data).hexdigest()
-        self._count += 1
-        fresh = os.path.join(self._incoming, f"{os.getpid()}-{self._count}")
-        with open(fresh, "wb", buffering=0) as file:
-            written = 0
-            while written < len(data):
-                written += file.write(memoryview(data)[written:])
-        if last_modified is not None:
-            seconds = last_modified.replace(tzinfo=UTC).timestamp()
-            os.utime(fresh, (seconds, seconds))
-        self._move(fresh, self.place(path))
-        return digest
+        try:
+            path = self._free(path, digest)
+            self._move(self._write(data, last_modified), self.place(path))
+        except OSError as error:
+            raise ArchiveError(f"cannot write {self.place(path)}: {error.strerror}", "is the disk full?") from error
+        return path, digest
+
+    def save_keys(self, region: str, keys: list[dict[str, str]]) -> None:
+        """Keep CloudTrail's public keys of a region, beside those kept before; each is named by its `fingerprint`."""
+        path = os.path.join(self.keys, f"{region}.json")
+        kept: dict[str, dict[str, str]] = {}
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            kept = {key["fingerprint"]: key for key in msgspec.json.decode(file.read(), type=list[dict[str, str]])}
+        kept |= {key["fingerprint"]: key for key in keys}
+        fresh = self._write(msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=1), None)
+        self._move(fresh, path)
 
     def record(self, origins: list[Origin]) -> None:
         """Append to the manifest: from now on these objects are held."""
@@ -122,6 +132,27 @@ class Archive:
             file.seek(max(0, os.path.getsize(self.manifest) - _LONGEST_LINE))
             tail = file.read()
             file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
+
+    def _free(self, path: str, digest: str) -> str:
+        """The path, or one beside it where it holds something else; "~" is never part of a key's own path."""
+        final = self.place(path)
+        if not os.path.exists(final):
+            return path
+        with contextlib.suppress(IsADirectoryError), open(final, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == digest:
+                return path
+        return f"{path}~{digest[:16]}"
+
+    def _write(self, data: bytes, last_modified: datetime | None) -> str:
+        fresh = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
+        with open(fresh, "wb", buffering=0) as file:
+            written = 0
+            while written < len(data):
+                written += file.write(memoryview(data)[written:])
+        if last_modified is not None:
+            seconds = last_modified.replace(tzinfo=UTC).timestamp()
+            os.utime(fresh, (seconds, seconds))
+        return fresh
 
     def _move(self, fresh: str, final: str) -> None:
         folder = os.path.dirname(final)

@@ -41,6 +41,16 @@ class Naming(msgspec.Struct, frozen=True):
     delivered_at: datetime | None = None
 
 
+def state_of(origin: Origin) -> str:
+    """What tells one version of an object from another: S3's ETag, else size and time of change."""
+    return origin.etag or f"{origin.bytes} {origin.last_modified}"
+
+
+def name_of(origin: Origin) -> str:
+    """What an object is called: its URL, or its path on this disk."""
+    return f"s3://{origin.bucket}/{origin.key}" if origin.source == "s3" else f"{origin.path}!{origin.member or ''}"
+
+
 def naming_of(key: str) -> Naming:
     """Read a key, or for a re-rooted or flat copy its file name."""
     parsed = parse_key(key) or parse_name(key.replace("\\", "/").rpartition("/")[2])

@@ -7,9 +7,9 @@ import msgspec
 from trailscan.errors import SourceError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.folder import LocalObject, Problem, Survey, display_name
-from trailscan.evidence.origin import Origin, origin_of_file
+from trailscan.evidence.origin import Origin, name_of, origin_of_file, state_of
 from trailscan.store.database import Database
-from trailscan.store.holdings import held, name_of, state_of, unread
+from trailscan.store.holdings import held, unread
 
 RECORD_EVERY = 200  # objects; each time the manifest is opened anew
 
@@ -23,7 +23,7 @@ class Arrivals:
         self._archive = archive
         self._survey = survey
         with database.reading() as connection:
-            self._held = held(connection, "file")
+            self._held = held(connection)
             self._again = {name_of(origin): number for origin, number in unread(connection, only) if origin.source == "file"}
 
     def of(self, objects: Iterable[LocalObject]) -> Iterator[tuple[Origin, int | None]]:

@@ -1,13 +1,14 @@
 """What the database holds, asked by those who add to it and by those who say what an answer rests on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 import msgspec
 import orjson
 
 from trailscan.evidence.held import Held
-from trailscan.evidence.origin import Origin
+from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.store.database import Connection, run
 
 _ORIGIN = """source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata, sha256,
@@ -48,21 +49,10 @@ def next_object_id(connection: Connection) -> int:
     return int(run(connection, "SELECT coalesce(max(object_id), 0) + 1 FROM objects")[0][0])
 
 
-def state_of(origin: Origin) -> str:
-    """What tells one version of an object from another: S3's ETag, else size and time of change."""
-    return origin.etag or f"{origin.bytes} {origin.last_modified}"
-
-
-def name_of(origin: Origin) -> str:
-    """What an object is called: its URL, or its path on this disk."""
-    return f"s3://{origin.bucket}/{origin.key}" if origin.source == "s3" else f"{origin.path}!{origin.member or ''}"
-
-
-def held(connection: Connection, source: str) -> Held:
-    """The objects of a source that are held, whether or not they are loaded; those that could not be had are not."""
-    return Held(
-        (name_of(origin), state_of(origin)) for origin, _ in _origins(connection, "source = ? AND status <> 'failed'", [source])
-    )
+def held(connection: Connection, more: Iterable[Origin] = ()) -> Held:
+    """The objects that are held, whether or not they are loaded, and some more; those that could not be had are not."""
+    known = (origin for origin, _ in _origins(connection, "status <> 'failed'", []))
+    return Held((name_of(origin), state_of(origin)) for origin in chain(known, more))
 
 
 def unread(connection: Connection, only: Sequence[str]) -> Iterator[tuple[Origin, int]]:

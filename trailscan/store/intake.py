@@ -1,16 +1,22 @@
 """Objects into an archive's database: numbered, read by the workers, loaded transaction by transaction."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.folder import LocalObject, Problem
 from trailscan.evidence.origin import Origin, file_of
+from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Workers, chunked
 from trailscan.store.database import Database, run
 from trailscan.store.holdings import next_object_id, set_manifest_mark
 from trailscan.store.load import Loaded, Loader
-from trailscan.store.rows import insert_damage
+from trailscan.store.rows import forget, insert_damage, insert_objects, unread_row
+
+Arrived = TypeVar("Arrived")
+KEEP_AT_ONCE = 5_000  # objects in one transaction that only notes them
 
 Incoming = tuple[Origin, int | None]  # and the id it was held under before, if it is loaded anew
 
@@ -21,7 +27,7 @@ class Intake:
     Needs the archive's lock. Raises what Database raises.
     """
 
-    def __init__(self, archive: Archive, workers: Workers, only: tuple[str, ...], stop: Callable[[], bool]) -> None:
+    def __init__(self, archive: Archive, workers: Workers | None, only: tuple[str, ...], stop: Callable[[], bool]) -> None:
         self.database = Database(archive.database)
         self.database.create()
         self._archive = archive
@@ -33,8 +39,29 @@ class Intake:
 
     def load(self, incoming: Iterable[Incoming | None]) -> Iterator[Loaded]:
         """Load the objects as they come; None among them means that none will come for a while. Yields each commit's counts."""
+        if self._workers is None:
+            raise ValueError("this intake was made to keep, not to load")
         reads = self._workers.read(chunked(map(self._numbered, incoming)))
         yield from self._loader.into_archive(self.database, reads, self._stop, self._archive.flush)
+
+    def keep(self, incoming: Iterable[Incoming | None]) -> int:
+        """Note objects as held without loading them; returns how many."""
+        kept = 0
+        for chunk in _batched((found for found in incoming if found is not None), KEEP_AT_ONCE):
+            kept += len(chunk)
+            with self.database.writing() as connection:
+                forget(connection, [before for _, before in chunk if before is not None])
+                insert_objects(connection, [unread_row(self._take_id(), origin, "fetched") for origin, _ in chunk])
+            self._archive.flush()
+        return kept
+
+    def note_missing(self, missing: Sequence[Missing], before: Sequence[int]) -> None:
+        """Keep objects that could not be had as damage, in place of what was noted of them before."""
+        numbered = [(self._take_id(), found) for found in missing]
+        with self.database.writing() as connection:
+            forget(connection, list(before))
+            insert_objects(connection, [unread_row(number, found.origin, "failed") for number, found in numbered])
+            insert_damage(connection, [(number, Damage(found.what, found.reason)) for number, found in numbered])
 
     def note_problems(self, problems: Sequence[Problem]) -> None:
         """Keep what could not even be listed as damage, once."""
@@ -53,9 +80,18 @@ class Intake:
         if incoming is None or self._stop():
             return None
         origin, before = incoming
-        number = self._next_id
-        self._next_id += 1
+        number = self._take_id()
         self._loader.origins[number] = origin
         if before is not None:
             self._loader.replaced[number] = before
         return number, file_of(origin, self._archive.place(origin.path))
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+
+def _batched(objects: Iterable[Arrived], size: int) -> Iterator[list[Arrived]]:
+    iterator = iter(objects)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -115,8 +115,7 @@ class Loader:
 
     def _insert_objects(self, connection: Connection, outcomes: list[Outcome]) -> None:
         stale = [old for outcome in outcomes if (old := self.replaced.pop(outcome.object_id, None)) is not None]
-        if stale:
-            forget(connection, stale)
+        forget(connection, stale)
         now = datetime.now(UTC).replace(tzinfo=None)
         rows = [object_row(outcome, self.origins.pop(outcome.object_id), now, self.only) for outcome in outcomes]
         insert_objects(connection, rows)

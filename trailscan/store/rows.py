@@ -107,6 +107,8 @@ def insert_damage(connection: Connection, found: Sequence[tuple[int | None, Dama
 
 def forget(connection: Connection, object_ids: list[int]) -> None:
     """Remove every row of these objects, which have been loaded anew under other ids."""
+    if not object_ids:
+        return
     for table in ("events", "damage", "objects"):
         run(connection, f"DELETE FROM {table} WHERE object_id IN (SELECT unnest(?))", [object_ids])
 

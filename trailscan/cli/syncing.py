@@ -1,0 +1,223 @@
+"""What `sync` does, once its arguments are read: list, fetch, load and report, all at the same time."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trailscan.cli import endings
+from trailscan.cli.run import Tally, exit_code, interruptible
+from trailscan.cli.terminal import Terminal
+from trailscan.cli.writing import write_table
+from trailscan.errors import ExitCode, SourceError, UsageError
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.held import Held
+from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
+from trailscan.evidence.listing import Part, Scope, Survey, parts_of
+from trailscan.evidence.origin import Origin, name_of, naming_of
+from trailscan.evidence.s3 import Access, Bucket, Listed
+from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
+from trailscan.records.needles import Needles
+from trailscan.records.workers import Workers
+from trailscan.search.table import Column, Row, Table
+from trailscan.views.amounts import count
+
+if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
+    from trailscan.store.intake import Incoming, Intake
+
+
+KEY_SLACK = timedelta(hours=2)  # around the digests, as the AWS command line allows
+DIGEST_FOLDER = next(name for name, kind in KIND_FOLDERS.items() if kind is Kind.DIGEST)
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    source: str
+    scope: Scope
+    access: Access
+    keys: str | None
+    only: tuple[str, ...]
+    load: bool
+    dry_run: bool
+    jobs: int | None
+
+
+def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
+    """Sync, report, and give the exit code."""
+    terminal = Terminal(quiet)
+    name, prefix = bucket_and_prefix(wish.source)
+    named = named_objects(prefix, wish.keys)
+    with contextlib.ExitStack() as stack:
+        workers = None
+        if wish.load and not wish.dry_run:
+            workers = stack.enter_context(Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None))
+        stop = stack.enter_context(interruptible())
+        stack.enter_context(terminal.clean())
+        bucket = Bucket(name, wish.access)
+        place = _Place(bucket, prefix, named, wish.scope)
+        archive = Archive(root)
+        if wish.dry_run:
+            return _plan(place, archive, terminal, stop.is_set)
+        archive.create()
+        stack.enter_context(archive.lock())
+        return _Run(wish, place, archive, terminal, stop.is_set).run(workers)
+
+
+def bucket_and_prefix(source: str) -> tuple[str, str]:
+    """The parts of an s3:// URL. Raises UsageError for anything else."""
+    scheme, _, rest = source.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise UsageError(
+            f"{source!r} is not a bucket", "write s3://bucket or s3://bucket/prefix; for local files there is `trailscan load`"
+        )
+    return bucket, prefix
+
+
+def named_objects(prefix: str, keys: str | None) -> list[str]:
+    """The keys to fetch without listing: of a file of keys or URLs, or the one that the source itself names."""
+    if keys is None:
+        return [prefix] if parse_name(prefix.rpartition("/")[2]) else []
+    try:
+        with contextlib.nullcontext(sys.stdin) if keys == "-" else open(keys, encoding="utf-8") as lines:
+            named = [line.strip() for line in lines]
+    except OSError as error:
+        raise UsageError(f"cannot read {keys}: {error.strerror}") from error
+    return [bucket_and_prefix(key)[1] if key.startswith("s3://") else key for key in named if key]
+
+
+class _Place:
+    """What is to be listed: everything below a prefix, or named objects."""
+
+    def __init__(self, bucket: Bucket, prefix: str, named: list[str], scope: Scope) -> None:
+        self.bucket = bucket
+        self.url = f"s3://{bucket.name}/{prefix}"
+        self.scope = scope
+        self.survey = Survey(loose=[Listed(key, None, None, None) for key in named])
+        self.parts: Iterable[Part] = () if named else parts_of(bucket, prefix, scope, self.survey, LISTERS)
+
+    def report(self) -> list[str]:
+        """What was left alone, and why."""
+        return endings.of_listing(self.survey, self.scope)
+
+    def must_hold_something(self, counts: Counts) -> None:
+        """Raise SourceError when there is nothing of CloudTrail's at all: a typing error, most likely."""
+        if not counts.listed and not self.survey.pruned and not self.scope.since and not self.scope.until:
+            raise SourceError(
+                f"no CloudTrail object was found below {self.url}",
+                f"{count(self.survey.searched, 'folder')} searched for AWSLogs/; check the bucket and the prefix",
+            )
+
+
+def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[], bool]) -> int:
+    """Say what a sync would fetch: a table on stdout, the funnel on stderr."""
+    sync = Sync(place.bucket, archive, _held_so_far(archive), stop)
+    sync.plan(place.parts, place.survey.loose, place.scope)
+    place.must_hold_something(sync.counts)
+    columns = (Column("account_id", "text"), Column("region", "text"), Column("objects", "integer"), Column("bytes", "integer"))
+    rows: list[Row] = [(*where, number, sync.bytes_by_place[where]) for where, number in sorted(sync.by_place.items())]
+    write_table(Table(columns, iter([rows] if rows else [])), "table", None)
+    terminal.say("\n".join([endings.plan_funnel(sync.counts), *place.report()]))
+    return ExitCode.DONE
+
+
+def _held_so_far(archive: Archive) -> Held:
+    from trailscan.store.database import Database
+    from trailscan.store.holdings import held
+
+    database = Database(archive.database)
+    if not database.exists():
+        return Held(())
+    with database.reading() as connection:
+        return held(connection)
+
+
+class _Run:
+    """One sync into an archive whose lock is held."""
+
+    def __init__(self, wish: Wish, place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[], bool]) -> None:
+        self._wish = wish
+        self._place = place
+        self._archive = archive
+        self._terminal = terminal
+        self._stop = stop
+        self._tally = Tally(terminal)
+        self._missing: list[Missing] = []
+        self._digests: dict[str, list[datetime]] = {}
+
+    def run(self, workers: Workers | None) -> int:
+        """Fetch and load, then say what happened."""
+        from trailscan.store.backlog import Backlog
+        from trailscan.store.intake import Intake
+
+        intake = Intake(self._archive, workers, self._wish.only, self._stop)
+        backlog = Backlog(self._archive, intake.database, self._wish.only if self._wish.load else None)
+        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop)
+        incoming = chain(backlog.incoming, self._incoming(sync, backlog.failed))
+        if self._wish.load:
+            for loaded in intake.load(incoming):
+                self._tally.add(loaded)
+        else:
+            intake.keep(incoming)
+        self._close(sync, intake, backlog.failed)
+        if sync.error is not None:
+            raise sync.error
+        self._place.must_hold_something(sync.counts)
+        damaged = self._tally.loaded.damaged_objects + self._tally.loaded.flagged + len(self._missing)
+        return exit_code(damaged, self._stop())
+
+    def _incoming(self, sync: Sync, failed: dict[str, int]) -> "Iterator[Incoming | None]":
+        """What arrives, as the intake wants it; what does not is noted for the end."""
+        for arrived in sync.run(self._place.parts, self._place.survey.loose, self._place.scope):
+            self._terminal.progress(endings.sync_progress(sync, self._tally))
+            if arrived is None:
+                yield None
+                continue
+            for found in arrived:
+                if isinstance(found, Missing):
+                    self._missing.append(found)
+                    continue
+                self._note_digest(found)
+                yield found, failed.pop(name_of(found), None)
+
+    def _note_digest(self, origin: Origin) -> None:
+        if f"/{DIGEST_FOLDER}/" in origin.key:
+            naming = naming_of(origin.key)
+            if naming.region and naming.delivered_at:
+                self._digests.setdefault(naming.region, []).append(naming.delivered_at)
+
+    def _close(self, sync: Sync, intake: "Intake", failed: dict[str, int]) -> None:
+        """Note what is missing, fetch the digests' keys, and say what happened; errors of the run are raised after this."""
+        if self._missing:
+            before = [number for missing in self._missing if (number := failed.get(name_of(missing.origin))) is not None]
+            intake.note_missing(self._missing, before)
+        if not self._stop() and sync.error is None:
+            intake.settle()
+            self._save_keys()
+        self._say(endings.sync_funnel(sync.counts, self._wish.load))
+        if self._tally.loaded.objects:
+            self._say(endings.of_loading(self._tally.loaded, self._tally.seconds, []))
+        self._say(endings.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
+        self._say(self._place.report())
+        if self._stop() or sync.error is not None:
+            self._say(["stopped: what was fetched is kept; run the same command again to go on"])
+
+    def _say(self, lines: list[str]) -> None:
+        if lines:
+            self._terminal.say("\n".join(lines))
+
+    def _save_keys(self) -> None:
+        """CloudTrail's public keys for the digests that came, so that they can be verified with no network."""
+        for region, moments in self._digests.items():
+            try:
+                keys = self._place.bucket.public_keys(region, min(moments) - KEY_SLACK, max(moments) + KEY_SLACK)
+            except (SourceError, UsageError) as error:
+                self._terminal.say(f"no public keys for {region}, so its digests cannot be verified yet: {error.message}")
+                continue
+            self._archive.save_keys(region, keys)
+            self._terminal.say(f"{count(len(keys), 'public key')} of CloudTrail in {region} saved")

@@ -1,0 +1,236 @@
+"""From bucket to archive: list, leave out what is held, fetch the rest with many threads. Knows nothing of records.
+
+Every object is on disk and in the manifest before it is passed on, so whatever ends the process, nothing that was passed
+on is lost; what was listed and not passed on is simply new to the next run.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from queue import Empty, Queue
+
+import msgspec
+
+from trailscan.errors import NotReachable, UnsafeKey
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.held import Held
+from trailscan.evidence.listing import Part, Scope, list_part
+from trailscan.evidence.origin import Origin, naming_of
+from trailscan.evidence.places import path_of
+from trailscan.evidence.s3 import Bucket, Fetched, Listed, ObjectRefused
+
+FETCHERS = 32  # threads; each waits on the network most of its time
+LISTERS = 8
+PASS_ON = 0.2  # seconds after which what was fetched is passed on, however little
+HEARTBEAT = 1.0  # seconds after which a None is passed on, so that who waits can look at the clock
+TRIES = 3  # of an object whose length is wrong; S3's own errors are tried again by the client
+PASS_ON_OBJECTS = 200
+HOPELESS = 100  # objects that fail in a row
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """An object that was listed and could not be had; `what` and `reason` as in damage."""
+
+    origin: Origin
+    what: str
+    reason: str
+
+
+class Counts(msgspec.Struct):
+    """The funnel: listed = held + fetched + missing + beyond, once the run is over."""
+
+    listed: int = 0
+    held: int = 0
+    wanted: int = 0  # listed, and neither held nor beyond: fetched + missing + not reached
+    fetched: int = 0
+    missing: int = 0
+    beyond: int = 0  # past the last day of delivery asked for
+    bytes: int = 0  # fetched
+    wanted_bytes: int = 0
+    changed: int = 0  # of those fetched: held already, with other content
+
+
+class Sync:
+    """One run over a bucket. `held` tells what need not be fetched, `stop` ends it early; `error` is what ended it, if any."""
+
+    def __init__(self, bucket: Bucket, archive: Archive, held: Held, stop: Callable[[], bool]) -> None:
+        self.counts = Counts()
+        self.by_place: Counter[tuple[str, str]] = Counter()  # wanted objects by account and region
+        self.bytes_by_place: Counter[tuple[str, str]] = Counter()
+        self.error: BaseException | None = None
+        self.listing = True
+        self._bucket = bucket
+        self._archive = archive
+        self._held = held
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._wanted: Queue[Listed | None] = Queue(FETCHERS * 8)
+        self._done: Queue[Origin | Missing | None] = Queue()
+        self._fetching = FETCHERS
+        self._failures = 0
+
+    def plan(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> None:
+        """List and count, and fetch nothing. Raises what listing raises."""
+        self._list_all(parts, loose, scope, lambda _: None)
+        if self.error is not None:
+            raise self.error
+
+    def run(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> Iterator[list[Origin | Missing] | None]:
+        """List and fetch; yields what arrived, in small lists, and None when nothing did for a while."""
+        threads = [threading.Thread(target=self._fetch_all, daemon=True) for _ in range(FETCHERS)]
+        threads.append(threading.Thread(target=self._list_and_close, args=(parts, loose, scope), daemon=True))
+        for thread in threads:
+            thread.start()
+        yield from self._arrivals()
+        for thread in threads:
+            thread.join()
+
+    # Listing
+
+    def _list_and_close(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> None:
+        self._list_all(parts, loose, scope, self._wanted.put)
+        for _ in range(FETCHERS):
+            self._wanted.put(None)
+
+    def _list_all(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope, want: Callable[[Listed], None]) -> None:
+        try:
+            with ThreadPoolExecutor(LISTERS) as pool:
+                list(pool.map(lambda part: self._list_part(part, scope, want), parts))
+            self._choose(list(loose), want)  # the walk that finds them has ended
+        except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
+            self._give_up(error)
+        self.listing = False
+
+    def _list_part(self, part: Part, scope: Scope, want: Callable[[Listed], None]) -> None:
+        for page, beyond in list_part(self._bucket, part, scope):
+            if self._over():
+                return
+            with self._lock:
+                self.counts.listed += beyond
+                self.counts.beyond += beyond
+            self._choose(page, want)
+
+    def _choose(self, page: list[Listed], want: Callable[[Listed], None]) -> None:
+        held = {listed.key for listed in page if listed.etag and self._held.has(self._name(listed.key), listed.etag)}
+        wanted = [listed for listed in page if listed.key not in held]
+        with self._lock:
+            self.counts.listed += len(page)
+            self.counts.held += len(held)
+            self.counts.wanted += len(wanted)
+            self.counts.wanted_bytes += sum(listed.bytes or 0 for listed in wanted)
+            for listed in wanted:
+                naming = naming_of(listed.key)
+                place = (naming.account_id or "-", naming.region or "-")
+                self.by_place[place] += 1
+                self.bytes_by_place[place] += listed.bytes or 0
+        for listed in wanted:
+            want(listed)
+
+    # Fetching
+
+    def _fetch_all(self) -> None:
+        while (listed := self._wanted.get()) is not None:
+            if self._over():
+                continue  # drain, so that the listing does not wait for room
+            try:
+                if (fetched := self._fetch(listed)) is not None:
+                    self._done.put(fetched)
+            except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
+                self._give_up(error)
+        with self._lock:
+            self._fetching -= 1
+            last = self._fetching == 0
+        if last:
+            self._done.put(None)
+
+    def _fetch(self, listed: Listed) -> Origin | Missing | None:
+        """One object into the archive; None when it was named, not listed, and proves to be held."""
+        try:
+            path = path_of(self._bucket.name, listed.key)
+            fetched = self._get(listed)
+        except UnsafeKey as error:
+            return self._missing(listed, "unsafe-key", error.message)
+        except ObjectRefused as error:
+            return self._missing(listed, error.what, error.reason)
+        self._failures = 0
+        if listed.etag is None and self._held.has(self._name(listed.key), fetched.etag or ""):
+            with self._lock:
+                self.counts.held += 1
+                self.counts.wanted -= 1
+            return None
+        changed = self._held.has_other(self._name(listed.key), fetched.etag or "")
+        path, sha256 = self._archive.put(path, fetched.data, fetched.last_modified)
+        with self._lock:
+            self.counts.fetched += 1
+            self.counts.bytes += len(fetched.data)
+            self.counts.changed += changed
+        return Origin(
+            source="s3",
+            key=listed.key,
+            path=path,
+            bytes=len(fetched.data),
+            bucket=self._bucket.name,
+            etag=fetched.etag,
+            version_id=fetched.version_id,
+            last_modified=fetched.last_modified,
+            metadata=fetched.metadata,
+            sha256=sha256,
+            fetched_at=datetime.now(UTC).replace(tzinfo=None),
+            changed=changed,
+        )
+
+    def _get(self, listed: Listed) -> Fetched:
+        for _ in range(TRIES):
+            fetched = self._bucket.get(listed)
+            if listed.bytes is None or len(fetched.data) == listed.bytes:
+                return fetched
+        reason = f"{len(fetched.data):,} bytes came, {listed.bytes:,} were listed, {TRIES} times"
+        raise ObjectRefused("wrong-length", reason)
+
+    def _missing(self, listed: Listed, what: str, reason: str) -> Missing:
+        with self._lock:
+            self.counts.missing += 1
+            self._failures += 1
+            hopeless = self._failures >= HOPELESS and what == "not-fetched"
+        if hopeless:
+            raise NotReachable(
+                f"the last {HOPELESS} objects could not be fetched: {reason}", "run the same command again later"
+            )
+        origin = Origin("s3", listed.key, "", listed.bytes or 0, bucket=self._bucket.name, etag=listed.etag)
+        return Missing(origin, what, reason)
+
+    # Passing on
+
+    def _arrivals(self) -> Iterator[list[Origin | Missing] | None]:
+        arrived: list[Origin | Missing] = []
+        due = time.monotonic() + PASS_ON
+        over = False
+        while not over:
+            try:
+                item = self._done.get(timeout=PASS_ON if arrived else HEARTBEAT)
+            except Empty:
+                item = None
+                if not arrived:
+                    yield None
+                    continue
+            else:
+                over = item is None
+            if item is not None:
+                arrived.append(item)
+            if arrived and (over or item is None or len(arrived) >= PASS_ON_OBJECTS or time.monotonic() >= due):
+                self._archive.record([origin for origin in arrived if isinstance(origin, Origin)])
+                yield arrived
+                arrived, due = [], time.monotonic() + PASS_ON
+
+    def _give_up(self, error: BaseException) -> None:
+        with self._lock:
+            self.error = self.error or error
+
+    def _over(self) -> bool:
+        return self._stop() or self.error is not None
+
+    def _name(self, key: str) -> str:
+        return f"s3://{self._bucket.name}/{key}"

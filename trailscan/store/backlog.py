@@ -1,0 +1,24 @@
+"""What an earlier run left to do: objects that a killed process had fetched and not loaded, and those not loaded in full."""
+
+from collections.abc import Sequence
+
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.origin import name_of, state_of
+from trailscan.store.database import Database
+from trailscan.store.holdings import failed_ids, held, manifest_mark, unread
+from trailscan.store.intake import Incoming
+
+
+class Backlog:
+    """`incoming` is to be loaded before anything new; `held` covers it; `failed` names what could not be had, with its ids."""
+
+    def __init__(self, archive: Archive, database: Database, only: Sequence[str] | None) -> None:
+        with database.reading() as connection:
+            known = held(connection)
+            recorded = [origin for origin, _ in archive.recorded(manifest_mark(connection))]
+            lost = [origin for origin in recorded if not known.has(name_of(origin), state_of(origin))]
+            self.held = held(connection, lost)
+            self.failed = failed_ids(connection)
+            self.incoming: list[Incoming] = [(origin, None) for origin in lost]
+            if only is not None:
+                self.incoming += unread(connection, only)
