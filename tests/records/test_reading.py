@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.records.shapes_of_records import minified, native, record
+from trailscan.records.needles import Needles, Sieve
 from trailscan.records.reading import read_object, record_at
 
 RAW = native([record(1), record(2)])
@@ -19,7 +20,14 @@ def test_one_call_gives_records_hashes_and_sizes():
     assert reading.sha256 == hashlib.sha256(GZ).hexdigest()
     assert reading.sha256_raw == hashlib.sha256(RAW).hexdigest()
     assert reading.raw_bytes == len(RAW)
-    assert read_object(GZ).sha256 is None
+
+
+def test_an_object_that_a_sieve_spares_is_hashed_only_on_demand():
+    sieve = Sieve(Needles.of([["NoSuchEventAnywhere"]]))
+    for hash_spared in (True, False):
+        reading = read_object(GZ, sieve=sieve, hash_spared=hash_spared)
+        assert (reading.shape, reading.status, reading.read, list(reading.records)) == ("sifted", "ok", None, [])
+        assert (reading.sha256 is None) is not hash_spared
 
 
 @pytest.mark.parametrize(

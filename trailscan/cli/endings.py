@@ -79,10 +79,9 @@ def of_listing(survey: "BucketSurvey", scope: "Scope") -> list[str]:
         lines.append(f"not searched: {count(survey.unsearched, 'more folder')} above any AWSLogs/; give a longer prefix")
     first, last = scope.days
     if first or last:
-        lines.append(
-            f"only days of delivery from {first or 'the first'} to {last or 'the last'} were listed (an hour before --since, a day "
-            "after --until); an object redelivered later than that is found by a sync without dates"
-        )
+        days = f"from {first or 'the first'} to {last or 'the last'}"
+        lines.append(f"listed: days of delivery {days} (an hour before --since, a day after --until);")
+        lines.append("  what CloudTrail delivered later still, as it does after an outage, is found by a sync without dates")
     return lines
 
 
@@ -131,6 +130,21 @@ def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
         return []
     lines = [f"{count(total, 'object')} damaged (`trailscan status` lists all):"]
     return lines + [f"  {key}: {reason}" for key, reason in named[:NAMED]]
+
+
+def of_status(held: "Holdings") -> list[str]:
+    """What the archive amounts to."""
+    span = f" between {held.first_event}Z and {held.last_event}Z" if held.first_event else ""
+    lines = [f"{count(held.objects, 'object')} held, {count(held.events, 'event')}{span}"]
+    if held.damage:
+        lines.append(f"{count(held.damage, 'thing')} damaged or missing, in {count(held.damaged, 'object')}")
+    return lines + list(resting_on(held).limits)
+
+
+def of_rebuild(tally: "Tally") -> list[str]:
+    """What the new database was made of."""
+    lines = [f"database made anew from {count(tally.loaded.objects, 'object')}"]
+    return lines + of_loading(tally.loaded, tally.seconds, [])
 
 
 class Resting(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The options that several commands share, so that they read the same everywhere."""
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,6 +20,20 @@ Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="NAME", help="Load only events of this name (* globs).  [repeatable]")
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.  [default: one a processor]")]
+Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")]
+
+
+class TabularFormat(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+Tabular = Annotated[TabularFormat, typer.Option("--format", "-f", help="How to write the answer.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this time on: ISO 8601, or 7d, 12h, 30m ago.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 

@@ -64,7 +64,7 @@ def query(
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
     by: Annotated[str | None, typer.Option("--by", metavar="COLUMN", help="Count by the values of a column.")] = None,
     all_copies: Annotated[bool, typer.Option("--all-copies", help="Show an event once for each object that holds it.")] = False,
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    output: options.Output = None,
     jobs: options.Jobs = None,
     archive: options.Archive = None,
     quiet: options.Quiet = False,

@@ -1,7 +1,23 @@
-"""stub"""
+"""`trailscan rebuild`: the database made anew from the archive's objects."""
 
-EXAMPLES = ""
+import typer
+
+from trailscan.cli import options
+
+EXAMPLES = """\b
+Examples:
+  trailscan rebuild
+  trailscan rebuild --archive case-17 --only StartSession"""
 
 
-def rebuild() -> None:
-    """Stub."""
+def rebuild(
+    only: options.Only = None,
+    jobs: options.Jobs = None,
+    archive: options.Archive = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read by main
+) -> None:
+    """Make the database anew from the archive's manifest and objects; the old one is replaced when the new one is whole."""
+    from trailscan.cli.rebuilding import rebuild_archive
+
+    raise typer.Exit(rebuild_archive(options.archive_root(archive), tuple(only or ()), jobs, quiet))

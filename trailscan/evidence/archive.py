@@ -16,8 +16,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive
-from trailscan.evidence.origin import Origin
+from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey
+from trailscan.evidence.folder import LocalObject, Survey, find_objects
+from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.evidence.places import key_of
 
 _LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
 _encode = msgspec.json.Encoder().encode
@@ -114,6 +116,21 @@ class Archive:
                 with contextlib.suppress(msgspec.DecodeError):
                     yield _decode(line), start
 
+    def everything(self) -> Iterator[Origin]:
+        """Every object that was ever taken in, each version once; and what lies in `objects/` but not in the manifest."""
+        seen: set[tuple[str, str]] = set()
+        paths: set[str] = set()
+        for origin, _ in self.recorded():
+            version = (name_of(origin), state_of(origin))
+            if version not in seen:
+                seen.add(version)
+                paths.add(origin.path)
+                yield origin
+        for found in find_objects([self.objects], Survey()):
+            path = os.path.relpath(found.path, self.root)
+            if path not in paths:
+                yield _origin_of_stray(path, found)
+
     def manifest_size(self) -> int:
         """Bytes in the manifest."""
         return os.path.getsize(self.manifest) if os.path.exists(self.manifest) else 0
@@ -160,6 +177,15 @@ class Archive:
             os.makedirs(folder, exist_ok=True)
             self._made.add(folder)
         os.replace(fresh, final)
+
+
+def _origin_of_stray(path: str, found: LocalObject) -> Origin:
+    """An object in the archive that the manifest does not know: its path still tells bucket and key."""
+    try:
+        bucket, key = key_of(path.partition("/")[2])
+    except UnsafeKey:
+        return Origin("file", path, found.path, found.bytes)
+    return Origin("s3", key, path, found.bytes, bucket=bucket)
 
 
 def _sync_filesystem(path: str) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 SHORTEST = 3  # characters; a shorter needle would be found everywhere
 _PLAIN_RUN = re.compile(r"[A-Za-z0-9_.:@ +=,-]+")  # characters that JSON writes one way only, or as \u00XX
+_SPELLING = b"\\u0123456789abcdefABCDEF"  # an escape within JSON within a string can itself be escaped
 _HEAD = len(b'{"Records":[')
 
 
@@ -48,18 +49,18 @@ class Sieve:
 
     def __init__(self, needles: Needles) -> None:
         self.groups = needles.groups
-        self._escaped = _escapes_of(b"".join(needle for group in needles.groups for needle in group))
+        characters = b"".join(needle for group in needles.groups for needle in group)
+        self._escaped = _escapes_of(characters + _SPELLING)
 
     def lets_through(self, raw: bytes) -> bool:
         """Whether these bytes can hold what is wanted."""
         found = holds if b"\0" not in raw else bytes.__contains__
         return all(any(found(raw, needle) for needle in group) for group in self.groups) or self._may_be_escaped(raw)
 
-    def hits(self, raw: bytes, records: Sequence[msgspec.Raw | bytes]) -> list[int]:
-        """The positions in `records` of those that can hold what is wanted."""
-        lengths = [memoryview(record).nbytes for record in records]
-        minified = _HEAD + sum(lengths) + len(lengths) + 1 == len(raw.rstrip(b"\n"))
-        if minified and len(self.groups) == 1 and not self._may_be_escaped(raw):
+    def hits(self, raw: bytes, records: Sequence[msgspec.Raw | bytes], native: bool) -> list[int]:
+        """The positions in `records` of those that can hold what is wanted; `native` as in `Unwrapped`."""
+        if native and len(self.groups) == 1 and not self._may_be_escaped(raw):
+            lengths = [memoryview(record).nbytes for record in records]
             return _records_at(lengths, _positions(raw, self.groups[0]))
         return [position for position, record in enumerate(records) if self.lets_through(bytes(record))]
 

@@ -65,7 +65,7 @@ def unreadable(reason: str) -> Reading:
 
 
 def _sift(found: Unwrapped, sieve: Sieve, raw: bytes) -> None:
-    kept = sieve.hits(raw, found.records)
+    kept = sieve.hits(raw, found.records, found.native)
     found.indexes = [found.indexes[position] for position in kept]
     found.records = [found.records[position] for position in kept]
 

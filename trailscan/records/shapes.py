@@ -40,6 +40,7 @@ class Unwrapped(msgspec.Struct):
     records: Sequence[msgspec.Raw | bytes]
     indexes: Sequence[int]
     damage: list[Damage]
+    native: bool = False  # the records follow each other from byte 12 on, a comma between them, as CloudTrail writes them
 
 
 def unwrap(raw: bytes) -> Unwrapped:
@@ -54,7 +55,7 @@ def unwrap(raw: bytes) -> Unwrapped:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return _patiently(raw)
         if _nothing_else(raw, records):
-            return Unwrapped("records", records, range(len(records)), [])
+            return Unwrapped("records", records, range(len(records)), [], native=True)
     return _patiently(raw)
 
 

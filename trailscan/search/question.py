@@ -10,23 +10,15 @@ import msgspec
 from trailscan.errors import UsageError
 from trailscan.search.copies import hide_copies
 from trailscan.search.filters import Filters, Where, lies_in, networks_of, where_of
-from trailscan.search.table import Column, Kind, Row, Table
+from trailscan.search.table import Table
+from trailscan.search.tables import table_of
 from trailscan.store.database import Connection, run
 
-CHUNK_ROWS = 2_000
 SESSION_COLUMNS = ("event_time", "event_name", "who", "source_ip_address", "target", "session_id", "result")
 PLAIN_COLUMNS = ("event_time", "event_source", "event_name", "who", "source_ip_address", "aws_region", "result")
 # What it takes to find the original bytes of a record again (see `originals`).
 ORIGINAL_COLUMNS = ("path", "member", "member_offset", "object_bytes", "record_index")
 _INTERNAL = ("row_id", "member_offset", "object_bytes")
-_KINDS: dict[str, Kind] = {
-    "BIGINT": "integer",
-    "INTEGER": "integer",
-    "HUGEINT": "integer",
-    "BOOLEAN": "boolean",
-    "TIMESTAMP": "timestamp",
-    "JSON": "json",
-}
 
 
 class Basis(msgspec.Struct, frozen=True):
@@ -73,9 +65,7 @@ class Answer:
     def _select(self, what: str, tail: str) -> Table:
         shown = " AND row_id NOT IN (SELECT row_id FROM hidden)" if self.basis.copies else ""
         statement = f"SELECT {what} FROM evidence WHERE ({self._where.sql}){shown}{tail}"
-        result = self._connection.execute(statement, list(self._where.parameters))
-        columns = tuple(Column(name, _KINDS.get(str(kind), "text")) for name, kind, *_ in result.description)
-        return Table(columns, _chunks(result))
+        return table_of(self._connection.execute(statement, list(self._where.parameters)))
 
 
 @contextlib.contextmanager
@@ -144,11 +134,6 @@ def _basis(connection: Connection, conflicts: int) -> Basis:
     )
     events, copies, objects, doors = counted[0]
     return Basis(events, copies, conflicts, objects, doors)
-
-
-def _chunks(result: Connection) -> Iterator[list[Row]]:
-    while chunk := result.fetchmany(CHUNK_ROWS):
-        yield chunk
 
 
 def _known(name: str, known: Sequence[str]) -> str:

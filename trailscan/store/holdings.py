@@ -21,6 +21,7 @@ class Holdings(msgspec.Struct, frozen=True):
 
     objects: int
     damaged: int  # objects that `damage` names
+    damage: int  # rows of it
     failed: int  # objects that could not be fetched
     unloaded: int  # fetched, not loaded
     events: int
@@ -34,14 +35,14 @@ def holdings(connection: Connection) -> Holdings:
     counted = run(
         connection,
         """SELECT count(*) FILTER (status NOT IN ('failed')),
-                  (SELECT count(DISTINCT object_id) FROM damage),
+                  (SELECT count(DISTINCT coalesce(object_id, -1)) FROM damage), (SELECT count(*) FROM damage),
                   count(*) FILTER (status = 'failed'), count(*) FILTER (status = 'fetched'),
                   (SELECT count(*) FROM events), (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
                   coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), [])
            FROM objects""",
     )
-    objects, damaged, failed, unloaded, events, first, last, only = counted[0]
-    return Holdings(objects, damaged, failed, unloaded, events, first, last, tuple(sorted(only)))
+    objects, damaged, damage, failed, unloaded, events, first, last, only = counted[0]
+    return Holdings(objects, damaged, damage, failed, unloaded, events, first, last, tuple(sorted(only)))
 
 
 def next_object_id(connection: Connection) -> int:

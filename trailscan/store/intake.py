@@ -27,8 +27,15 @@ class Intake:
     Needs the archive's lock. Raises what Database raises.
     """
 
-    def __init__(self, archive: Archive, workers: Workers | None, only: tuple[str, ...], stop: Callable[[], bool]) -> None:
-        self.database = Database(archive.database)
+    def __init__(
+        self,
+        archive: Archive,
+        workers: Workers | None,
+        only: tuple[str, ...],
+        stop: Callable[[], bool],
+        database: Database | None = None,
+    ) -> None:
+        self.database = database or Database(archive.database)
         self.database.create()
         self._archive = archive
         self._workers = workers

@@ -26,6 +26,8 @@ PAUSE = 0.05  # seconds between transactions, in which they get their turn
 Found = tuple[int, Damage]
 CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
 
+ALTERED = Damage("altered", "its bytes are no longer those that were fetched: their SHA-256 differs")
+
 
 class Loaded(msgspec.Struct):
     """What loading did, in counts that add up: read = loaded + copies + filtered + damaged."""
@@ -92,7 +94,9 @@ class Loader:
         return counts
 
     def _damage_of(self, outcome: Outcome) -> list[Damage]:
-        return [*outcome.damage, CHANGED] if self.origins[outcome.object_id].changed else outcome.damage
+        origin = self.origins[outcome.object_id]
+        altered = origin.sha256 is not None and outcome.sha256 not in {None, origin.sha256}
+        return [*outcome.damage, *([CHANGED] if origin.changed else []), *([ALTERED] if altered else [])]
 
     def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found]) -> Loaded:
         rows, copies, flagged = _counted(connection, outcomes)

@@ -1,0 +1,1 @@
+"""A demonstration that needs no AWS account: a sample bucket, a local S3 server, and the commands a responder would type."""

@@ -1,0 +1,42 @@
+"""What `rebuild` does, once its arguments are read."""
+
+import contextlib
+import os
+
+from trailscan.cli import endings
+from trailscan.cli.run import Tally, exit_code, interruptible
+from trailscan.cli.terminal import Terminal
+from trailscan.evidence.archive import Archive
+from trailscan.records.needles import Needles
+from trailscan.records.workers import Workers
+
+
+def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: bool) -> int:
+    """Load everything that the archive holds into a new database, put it in the old one's place, and give the exit code."""
+    terminal, archive = Terminal(quiet), Archive(root)
+    archive.must_exist()
+    with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
+        from trailscan.store.database import Database
+        from trailscan.store.intake import Intake
+
+        with archive.lock():
+            fresh = Database(f"{archive.database}.rebuild")
+            _remove(fresh.path)
+            intake = Intake(archive, workers, only, stop.is_set, fresh)
+            tally = Tally(terminal)
+            for loaded in intake.load((origin, None) for origin in archive.everything()):
+                tally.add(loaded)
+            if stop.is_set():
+                _remove(fresh.path)
+                terminal.say("stopped: the database is as it was")
+                return exit_code(0, stopped=True)
+            intake.settle()
+            os.replace(fresh.path, archive.database)
+    terminal.say("\n".join(endings.of_rebuild(tally)))
+    return exit_code(tally.loaded.damaged_objects + tally.loaded.flagged, stopped=False)
+
+
+def _remove(path: str) -> None:
+    for name in (path, f"{path}.wal"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(name)

@@ -1,0 +1,48 @@
+"""A row of `events` back to the record it came from: the promise that no field is dropped, as code that tests can hold."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import orjson
+
+# Columns that hold a field of the record exactly, or not at all; all other columns are derived from these.
+TEXTS = {
+    "event_id": "eventID",
+    "event_name": "eventName",
+    "event_source": "eventSource",
+    "event_version": "eventVersion",
+    "event_type": "eventType",
+    "event_category": "eventCategory",
+    "aws_region": "awsRegion",
+    "recipient_account_id": "recipientAccountId",
+    "source_ip_address": "sourceIPAddress",
+    "user_agent": "userAgent",
+    "error_code": "errorCode",
+    "error_message": "errorMessage",
+    "read_only": "readOnly",
+    "management_event": "managementEvent",
+    "request_id": "requestID",
+    "shared_event_id": "sharedEventID",
+    "vpc_endpoint_id": "vpcEndpointId",
+}
+DOCUMENTS = {
+    "user_identity": "userIdentity",
+    "request_parameters": "requestParameters",
+    "response_elements": "responseElements",
+    "additional_event_data": "additionalEventData",
+    "resources": "resources",
+    "tls_details": "tlsDetails",
+    "service_event_details": "serviceEventDetails",
+}
+
+
+def record_of(row: Mapping[str, object]) -> dict[str, object]:
+    """The record, as JSON values, from a row by column names; keys may stand in another order than they did."""
+    record = {key: row[column] for column, key in TEXTS.items() if row[column] is not None}
+    record |= {key: orjson.loads(str(row[column])) for column, key in DOCUMENTS.items() if row[column] is not None}
+    moment = row["event_time"]
+    if isinstance(moment, datetime):
+        record["eventTime"] = f"{moment.isoformat(timespec='seconds')}Z"
+    if row["other_fields"] is not None:
+        record |= orjson.loads(str(row["other_fields"]))
+    return record
