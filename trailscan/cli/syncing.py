@@ -1,11 +1,12 @@
 """What `sync` does, once its arguments are read: list, fetch, load and report, all at the same time."""
 
+import base64
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -219,5 +220,16 @@ class _Run:
             except (SourceError, UsageError) as error:
                 self._terminal.say(f"no public keys for {region}, so its digests cannot be verified yet: {error.message}")
                 continue
-            self._archive.save_keys(region, keys)
-            self._terminal.say(f"{count(len(keys), 'public key')} of CloudTrail in {region} saved")
+            self._archive.save_keys(region, [_storable(key) for key in keys])
+            told = f"{count(len(keys), 'public key')} saved" if keys else "CloudTrail names no public key for that time"
+            self._terminal.say(f"digests of {region}: {told}")
+
+
+def _storable(key: dict[str, Any]) -> dict[str, str]:
+    """A public key of ListPublicKeys as it is kept: the DER bytes in base64, times in ISO 8601."""
+    return {
+        "fingerprint": key["Fingerprint"],
+        "value": base64.b64encode(key["Value"]).decode(),
+        "valid_from": key["ValidityStartTime"].isoformat(),
+        "valid_until": key["ValidityEndTime"].isoformat(),
+    }

@@ -21,6 +21,7 @@ from trailscan.evidence.folder import LocalObject, Survey, find_objects
 from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.places import key_of
 
+OBJECTS = "objects"  # the folder that holds what S3 held, as `<bucket>/<key>`
 _LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Origin).decode
@@ -31,7 +32,7 @@ class Archive:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
-        self.objects = os.path.join(self.root, "objects")
+        self.objects = os.path.join(self.root, OBJECTS)
         self.keys = os.path.join(self.root, "keys")
         self.database = os.path.join(self.root, "trailscan.duckdb")
         self.manifest = os.path.join(self.root, "manifest.jsonl")
@@ -84,8 +85,13 @@ class Archive:
         """
         digest = hashlib.sha256(data).hexdigest()
         try:
-            path = self._free(path, digest)
-            self._move(self._write(data, last_modified), self.place(path))
+            fresh = self._write(data, last_modified)
+            try:
+                path = self._free(path, digest)
+                self._move(fresh, self.place(path))
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                path = self._free(self._around(path), digest)
+                self._move(fresh, self.place(path))
         except OSError as error:
             raise ArchiveError(f"cannot write {self.place(path)}: {error.strerror}", "is the disk full?") from error
         return path, digest
@@ -159,6 +165,14 @@ class Archive:
             if hashlib.file_digest(file, "sha256").hexdigest() == digest:
                 return path
         return f"{path}~{digest[:16]}"
+
+    def _around(self, path: str) -> str:
+        """The path with "~" after each folder whose place a file has: S3 can hold both `a` and `a/b`."""
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            if os.path.isfile(self.place("/".join(parts[:depth]))):
+                parts[depth - 1] += "~"
+        return "/".join(parts)
 
     def _write(self, data: bytes, last_modified: datetime | None) -> str:
         fresh = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")

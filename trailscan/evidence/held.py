@@ -1,9 +1,12 @@
 """What an archive holds already, small enough for millions of objects: sixteen bytes each."""
 
 import hashlib
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
+
+_SECRET = os.urandom(16)  # so that nobody can make a key that passes for one that is held
 
 
 class Held:
@@ -30,7 +33,7 @@ class Held:
 
 
 def _fingerprint(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=_SECRET).digest(), "big")
 
 
 def _contains(numbers: "array[int]", number: int) -> bool:

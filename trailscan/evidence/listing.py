@@ -35,6 +35,17 @@ class Scope(msgspec.Struct, frozen=True):
         account = not self.accounts or place.account_id is None or place.account_id in self.accounts
         return account and (not self.regions or place.region is None or place.region in self.regions)
 
+    def takes_object(self, key: str) -> bool:
+        """Whether an object outside of CloudTrail's folders can, by its name, hold what is wanted."""
+        name = parse_name(key.rpartition("/")[2])
+        if name is None:
+            return False
+        account = not self.accounts or name.account_id in self.accounts
+        first, last = self.days
+        day = name.delivered_at.date()
+        in_time = (first is None or first <= day) and (last is None or day <= last)
+        return in_time and account and (not self.regions or name.region in self.regions)
+
 
 class Part(msgspec.Struct, frozen=True):
     """A folder of one account, kind and region (or the part of it that was asked for), to be listed as a whole."""
@@ -75,7 +86,7 @@ class Survey(msgspec.Struct):
 
 def parts_of(bucket: Bucket, prefix: str, scope: Scope, survey: Survey, jobs: int) -> Iterator[Part]:
     """Find the parts below a prefix of any depth, a level at a time; other services' folders are counted and left alone."""
-    level = [depth(prefix)]
+    level = survey.sorted_out([depth(prefix)], scope)
     with ThreadPoolExecutor(jobs) as pool:
         while level:
             yield from (Part(place.base + place.partial, place) for place in level if place.level >= Level.REGION)
@@ -93,7 +104,7 @@ def list_part(bucket: Bucket, part: Part, scope: Scope) -> Iterator[tuple[list[L
     region_prefix = part.place.region_prefix or part.prefix
     after = start_after(region_prefix, first) if first else ""
     for page in bucket.objects(part.prefix, after):
-        named = [found for found in page if not found.key.endswith("/")]
+        named = [found for found in page if found.bytes or not found.key.endswith("/")]  # no folders' markers
         wanted = [found for found in named if last is None or not is_past(found.key, region_prefix, last)]
         yield wanted, len(named) - len(wanted)
         if len(wanted) < len(named):

@@ -15,7 +15,7 @@ from queue import Empty, Queue
 import msgspec
 
 from trailscan.errors import NotReachable, UnsafeKey
-from trailscan.evidence.archive import Archive
+from trailscan.evidence.archive import OBJECTS, Archive
 from trailscan.evidence.held import Held
 from trailscan.evidence.listing import Part, Scope, list_part
 from trailscan.evidence.origin import Origin, naming_of
@@ -47,7 +47,7 @@ class Counts(msgspec.Struct):
     wanted: int = 0  # listed, and neither held nor beyond: fetched + missing + not reached
     fetched: int = 0
     missing: int = 0
-    beyond: int = 0  # past the last day of delivery asked for
+    beyond: int = 0  # past the last day of delivery asked for, or else out of scope by their names
     bytes: int = 0  # fetched
     wanted_bytes: int = 0
     changed: int = 0  # of those fetched: held already, with other content
@@ -99,7 +99,7 @@ class Sync:
         try:
             with ThreadPoolExecutor(LISTERS) as pool:
                 list(pool.map(lambda part: self._list_part(part, scope, want), parts))
-            self._choose(list(loose), want)  # the walk that finds them has ended
+            self._choose_loose(list(loose), scope, want)  # the walk that finds them has ended
         except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
             self._give_up(error)
         self.listing = False
@@ -108,16 +108,19 @@ class Sync:
         for page, beyond in list_part(self._bucket, part, scope):
             if self._over():
                 return
-            with self._lock:
-                self.counts.listed += beyond
-                self.counts.beyond += beyond
-            self._choose(page, want)
+            self._choose(page, want, beyond)
 
-    def _choose(self, page: list[Listed], want: Callable[[Listed], None]) -> None:
+    def _choose_loose(self, loose: list[Listed], scope: Scope, want: Callable[[Listed], None]) -> None:
+        """What lies outside of CloudTrail's folders tells by its name alone whether it is in scope; what was named, is."""
+        wanted = [listed for listed in loose if listed.bytes is None or scope.takes_object(listed.key)]
+        self._choose(wanted, want, len(loose) - len(wanted))
+
+    def _choose(self, page: list[Listed], want: Callable[[Listed], None], beyond: int) -> None:
         held = {listed.key for listed in page if listed.etag and self._held.has(self._name(listed.key), listed.etag)}
         wanted = [listed for listed in page if listed.key not in held]
         with self._lock:
-            self.counts.listed += len(page)
+            self.counts.listed += len(page) + beyond
+            self.counts.beyond += beyond
             self.counts.held += len(held)
             self.counts.wanted += len(wanted)
             self.counts.wanted_bytes += sum(listed.bytes or 0 for listed in wanted)
@@ -149,7 +152,7 @@ class Sync:
     def _fetch(self, listed: Listed) -> Origin | Missing | None:
         """One object into the archive; None when it was named, not listed, and proves to be held."""
         try:
-            path = path_of(self._bucket.name, listed.key)
+            path = f"{OBJECTS}/{path_of(self._bucket.name, listed.key)}"
             fetched = self._get(listed)
         except UnsafeKey as error:
             return self._missing(listed, "unsafe-key", error.message)
@@ -161,8 +164,9 @@ class Sync:
                 self.counts.held += 1
                 self.counts.wanted -= 1
             return None
-        changed = self._held.has_other(self._name(listed.key), fetched.etag or "")
-        path, sha256 = self._archive.put(path, fetched.data, fetched.last_modified)
+        laid, sha256 = self._archive.put(path, fetched.data, fetched.last_modified)
+        # Another ETag alone proves nothing: with KMS each upload of the same bytes has its own.
+        changed = laid != path and self._held.has_other(self._name(listed.key), fetched.etag or "")
         with self._lock:
             self.counts.fetched += 1
             self.counts.bytes += len(fetched.data)
@@ -170,7 +174,7 @@ class Sync:
         return Origin(
             source="s3",
             key=listed.key,
-            path=path,
+            path=laid,
             bytes=len(fetched.data),
             bucket=self._bucket.name,
             etag=fetched.etag,

@@ -9,7 +9,7 @@ import msgspec
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT, inflate
 from trailscan.records.needles import Sieve
-from trailscan.records.shapes import Unwrapped, unwrap
+from trailscan.records.shapes import Unwrapped, looks_native, unwrap
 
 Status = Literal["ok", "partial", "damaged", "empty"]
 
@@ -35,11 +35,11 @@ class Reading(msgspec.Struct):
 def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = None, hash_spared: bool = True) -> Reading:
     """Read an object's records as raw JSON slices, its hashes and its damage; at most `limit` bytes are inflated.
 
-    With a sieve only records that it lets through are given, and an object without any is not even parsed (shape
+    With a sieve only records that it lets through are given, and a native object without any is not even parsed (shape
     "sifted"); such an object is hashed only where `hash_spared`.
     """
     inflated = inflate(data, limit)
-    spared = sieve is not None and not inflated.damage and not sieve.lets_through(inflated.raw)
+    spared = sieve is not None and not inflated.damage and looks_native(inflated.raw) and not sieve.lets_through(inflated.raw)
     found = Unwrapped("sifted", [], [], []) if spared else _unwrapped(inflated.raw, inflated.damage)
     read = None if spared else len(found.records) + sum(1 for bad in found.damage if bad.record_index is not None)
     status = _status(found)

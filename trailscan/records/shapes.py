@@ -59,6 +59,11 @@ def unwrap(raw: bytes) -> Unwrapped:
     return _patiently(raw)
 
 
+def looks_native(raw: bytes) -> bool:
+    """Whether the text begins and ends as CloudTrail's own files do: not an error page, not cut off."""
+    return raw.startswith(_NATIVE) and raw[-3:].rstrip(b"\r\n").endswith(b"]}")
+
+
 def _nothing_else(raw: bytes, records: list[msgspec.Raw]) -> bool:
     """Whether the file is UTF-8 and holds these objects, the commas between them, and not one byte more."""
     position = len(_NATIVE)

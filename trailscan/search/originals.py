@@ -1,12 +1,13 @@
 """The original bytes of records that were found, from the objects that hold them; never rebuilt from columns."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 import msgspec
 
 from trailscan.errors import SourceError
-from trailscan.evidence.folder import LocalObject, read_bytes
+from trailscan.evidence.folder import LocalObject, display_name, read_bytes
 from trailscan.records.inflate import inflate
 from trailscan.records.shapes import unwrap
 from trailscan.search.table import Row
@@ -17,24 +18,27 @@ OBJECTS_AT_HAND = 16  # hits that follow each other in time often share an objec
 def originals(rows: Iterable[Row], place: Callable[[str], str], missing: Callable[[str], None]) -> Iterator[bytes]:
     """Each row's record as one line of JSON, as it stands in its object but for white space between its tokens.
 
-    Rows are (path, member, member_offset, object_bytes, record_index); `place` turns a stored path into one on this disk;
-    `missing` is told, in a sentence, of each record whose object can no longer give it.
+    Rows are (path, member, member_offset, object_bytes, sha256, record_index); `place` turns a stored path into one on this
+    disk; `missing` is told, in a sentence, of each record whose object can no longer give it, or has other bytes by now.
     """
 
     @lru_cache(OBJECTS_AT_HAND)
-    def records_of(file: LocalObject) -> dict[int, bytes]:
-        found = unwrap(inflate(read_bytes(file)).raw)
+    def records_of(file: LocalObject, sha256: str | None) -> dict[int, bytes]:
+        data = read_bytes(file)
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise SourceError(f"{display_name(file)} has changed since it was loaded")
+        found = unwrap(inflate(data).raw)
         return {index: bytes(record) for index, record in zip(found.indexes, found.records, strict=True)}
 
-    for path, member, offset, size, index in rows:
+    for path, member, offset, size, sha256, index in rows:
         file = LocalObject(place(str(path)), "", int(str(size)), 0.0, _text(member), _number(offset))
         try:
-            record = records_of(file).get(int(str(index)))
+            record = records_of(file, _text(sha256)).get(int(str(index)))
         except SourceError as error:
             missing(error.message)
             continue
         if record is None:
-            missing(f"{path} holds no record {index} any more")
+            missing(f"{display_name(file)} holds no record {index} any more")
         else:
             yield msgspec.json.format(record, indent=-1)
 

@@ -17,7 +17,7 @@ from trailscan.store.database import Connection, run
 SESSION_COLUMNS = ("event_time", "event_name", "who", "source_ip_address", "target", "session_id", "result")
 PLAIN_COLUMNS = ("event_time", "event_source", "event_name", "who", "source_ip_address", "aws_region", "result")
 # What it takes to find the original bytes of a record again (see `originals`).
-ORIGINAL_COLUMNS = ("path", "member", "member_offset", "object_bytes", "record_index")
+ORIGINAL_COLUMNS = ("path", "member", "member_offset", "object_bytes", "sha256", "record_index")
 _INTERNAL = ("row_id", "member_offset", "object_bytes")
 
 
@@ -84,14 +84,18 @@ def _user_sql(filters: Filters) -> Iterator[None]:
 
 
 def alone(connection: Connection, filters: Filters) -> list[tuple[str, int]]:
-    """How many events each filter lets through when it stands alone, by the filter's name: which one leaves none?"""
+    """How many events each filter lets through when it stands alone, by the filter's name: which one leaves none?
+
+    A condition of the user's that fails on events which the other filters kept from it is left out.
+    """
     counts = []
     for name in filters.__struct_fields__:
         value = getattr(filters, name)
         if value not in ((), None):
             where = _resolved(connection, Filters(**{name: value}))
-            found = run(connection, f"SELECT count(*) FROM evidence WHERE {where.sql}", where.parameters)
-            counts.append((name, int(found[0][0])))
+            with contextlib.suppress(*[duckdb.Error] * (name == "where")):
+                found = run(connection, f"SELECT count(*) FROM evidence WHERE {where.sql}", where.parameters)
+                counts.append((name, int(found[0][0])))
     return counts
 
 

@@ -1,11 +1,11 @@
 -- Raw records -> rows of `events`. Reads `batch(object_id, record_index, record)`, where each record is one valid JSON object.
 --
--- The columns must give the record back: what a column cannot hold exactly (unknown fields, explicit nulls, a number where
--- CloudTrail sends text, a time in another notation) goes to other_fields. So each row is one of three:
---   plain    every key has its column and every value its type      -> other_fields is NULL (most records)
---   nulls    plain, but for null requestParameters/responseElements -> other_fields is one of three constants
---   the rest                                                        -> the record less what the columns hold exactly
--- Parsing is DuckDB's, in parallel; what only the rest needs is computed only for the rest (CASE is lazy).
+-- The columns must give the record back: what a column cannot hold exactly (fields without a column, explicit nulls, a number
+-- where CloudTrail sends text, a time in another notation) goes to other_fields. So each row is one of two:
+--   regular    every key is known, every value has its type; null are at most requestParameters and responseElements
+--              -> other_fields is put together from the few known fields that have no column, and those nulls
+--   irregular  -> other_fields is the record less what the columns hold exactly
+-- Parsing is DuckDB's, in parallel; what only irregular records need is computed only for them (CASE is lazy).
 
 WITH parsed AS (
   SELECT
@@ -16,7 +16,8 @@ WITH parsed AS (
       "errorMessage":"VARCHAR","requestID":"VARCHAR","sharedEventID":"VARCHAR","vpcEndpointId":"VARCHAR",
       "readOnly":"JSON","managementEvent":"JSON","userIdentity":"JSON","requestParameters":"JSON",
       "responseElements":"JSON","additionalEventData":"JSON","resources":"JSON","tlsDetails":"JSON",
-      "serviceEventDetails":"JSON"}') AS r,
+      "serviceEventDetails":"JSON","apiVersion":"JSON","vpcEndpointAccountId":"JSON","sessionCredentialFromConsole":"JSON",
+      "addendum":"JSON","insightDetails":"JSON","edgeDeviceDetails":"JSON","eventContext":"JSON"}') AS r,
     len(json_keys(record)) AS keys,
     json_type(record, ['$.eventTime', '$.eventID', '$.eventName', '$.eventSource', '$.eventVersion', '$.eventType',
       '$.eventCategory', '$.awsRegion', '$.recipientAccountId', '$.sourceIPAddress', '$.userAgent', '$.errorCode',
@@ -40,7 +41,9 @@ typed AS (
       + (r.vpcEndpointId IS NOT NULL)::INT + (r.readOnly IS NOT NULL)::INT + (r.managementEvent IS NOT NULL)::INT
       + (r.userIdentity IS NOT NULL)::INT + (r.requestParameters IS NOT NULL)::INT + (r.responseElements IS NOT NULL)::INT
       + (r.additionalEventData IS NOT NULL)::INT + (r.resources IS NOT NULL)::INT + (r.tlsDetails IS NOT NULL)::INT
-      + (r.serviceEventDetails IS NOT NULL)::INT
+      + (r.serviceEventDetails IS NOT NULL)::INT + (r.apiVersion IS NOT NULL)::INT + (r.vpcEndpointAccountId IS NOT NULL)::INT
+      + (r.sessionCredentialFromConsole IS NOT NULL)::INT + (r.addendum IS NOT NULL)::INT
+      + (r.insightDetails IS NOT NULL)::INT + (r.edgeDeviceDetails IS NOT NULL)::INT + (r.eventContext IS NOT NULL)::INT
     ) AS keys_left,
     list_min(types[1:16]) IS DISTINCT FROM 'VARCHAR' OR NOT is_flag(r.readOnly) OR NOT is_flag(r.managementEvent) AS mistyped
   FROM parsed
@@ -49,8 +52,9 @@ judged AS (
   SELECT
     *,
     strftime(event_time, '%Y-%m-%dT%H:%M:%SZ') IS DISTINCT FROM r.eventTime AS odd_time,
-    coalesce((types[17] = 'NULL')::INT, 0) + 2 * coalesce((types[18] = 'NULL')::INT, 0) AS nulls,
-    mistyped OR odd_time OR keys_left <> CASE nulls WHEN 0 THEN 0 WHEN 3 THEN 2 ELSE 1 END AS irregular
+    coalesce(types[17] = 'NULL', false) AS null_request,
+    coalesce(types[18] = 'NULL', false) AS null_response,
+    mistyped OR odd_time OR keys_left <> null_request::INT + null_response::INT AS irregular
   FROM typed
 )
 SELECT
@@ -71,8 +75,15 @@ SELECT
   r.userIdentity, r.requestParameters, r.responseElements, r.additionalEventData, r.resources, r.tlsDetails, r.serviceEventDetails,
   CASE
     WHEN irregular THEN rest_of(record, keys, odd_time)
-    WHEN nulls = 1 THEN '{"requestParameters":null}'
-    WHEN nulls = 2 THEN '{"responseElements":null}'
-    WHEN nulls = 3 THEN '{"requestParameters":null,"responseElements":null}'
+    ELSE '{' || nullif(concat_ws(',',
+      CASE WHEN null_request THEN '"requestParameters":null' END,
+      CASE WHEN null_response THEN '"responseElements":null' END,
+      '"apiVersion":' || r.apiVersion,
+      '"vpcEndpointAccountId":' || r.vpcEndpointAccountId,
+      '"sessionCredentialFromConsole":' || r.sessionCredentialFromConsole,
+      '"addendum":' || r.addendum,
+      '"insightDetails":' || r.insightDetails,
+      '"edgeDeviceDetails":' || r.edgeDeviceDetails,
+      '"eventContext":' || r.eventContext), '') || '}'
   END
 FROM judged

@@ -8,8 +8,8 @@ CREATE TEMP MACRO sane(moment) AS
 -- the T, the basic form 20260301T091502Z, and epochs in seconds or milliseconds.
 CREATE TEMP MACRO moment(t) AS
   CASE
-    WHEN length(t) = 20 AND ends_with(t, 'Z') THEN try_cast(t[:19] AS TIMESTAMP)
-    WHEN regexp_full_match(t, '\d{8}T\d{6}Z') THEN try_strptime(t, '%Y%m%dT%H%M%SZ')
+    WHEN length(t) = 20 AND ends_with(t, 'Z') THEN sane(try_cast(t[:19] AS TIMESTAMP))
+    WHEN regexp_full_match(t, '\d{8}T\d{6}Z') THEN sane(try_strptime(t, '%Y%m%dT%H%M%SZ'))
     WHEN regexp_full_match(t, '\d{9,10}(\.\d+)?') THEN make_timestamp(try_cast(try_cast(t AS DOUBLE) * 1000000 AS BIGINT))
     WHEN regexp_full_match(t, '\d{12,13}') THEN make_timestamp(try_cast(t AS BIGINT) * 1000)
     ELSE sane(try_cast(try_cast(regexp_replace(t, '(\.\d{6})\d+', '\1') AS TIMESTAMPTZ) AS TIMESTAMP))

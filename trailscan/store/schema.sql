@@ -97,7 +97,7 @@ CREATE MACRO who(user_type, user_name, user_session_name, user_issuer_arn, user_
   CASE
     WHEN user_type = 'Root' THEN 'root'
     WHEN user_type IN ('AssumedRole', 'Role') THEN
-      coalesce(user_session_name, user_name, user_principal_id)
+      coalesce(user_session_name, user_name, user_principal_id, nullif(issuer_name(user_arn), ''), user_account_id)
         || coalesce(' (' || nullif(issuer_name(user_issuer_arn), '') || ')', '')
     WHEN user_type = 'IdentityCenterUser' THEN
       coalesce(nullif(user_name, ''), user_identity ->> '$.onBehalfOf.userId', nullif(user_principal_id, ''), user_account_id)

@@ -1,0 +1,1 @@
+"""How fast trailscan is, always as a ratio against a peer in the same run. See README.md."""

