@@ -6,17 +6,18 @@ from hypothesis import strategies as st
 
 from tests.records.shapes_of_records import WRAPPERS, minified, native, record
 from tests.records.spellings import spelled, texts
-from trailscan.records.needles import Needles, Sieve, holds, needle_of
+from trailscan.records.needles import Needles, Sieve, finder, needle_of
 from trailscan.records.reading import read_object
 from trailscan.records.shapes import unwrap
 
 WORDS = ("StartSession", "ana", "203.0.113.9", "AKIAEXAMPLE", "i-0aaaabbbbccccdddd", "a/b/StartSession", "Zürich")
-wanted_values = st.sampled_from(WORDS) | texts.filter(lambda text: needle_of(text) is not None)
+wanted_values = st.sampled_from(WORDS) | texts.filter(lambda text: needle_of(text, whole=False) is not None)
 spaces = st.text(" \t\r\n", max_size=3).map(str.encode)
 
 
 def sieve_for(*values: str) -> Sieve:
-    return Sieve(Needles.of([list(values)]))
+    """For values that may be parts of longer strings."""
+    return Sieve(Needles.of([], parts=[list(values)]))
 
 
 def slow(sieve: Sieve, records: list[bytes]) -> list[int]:
@@ -49,7 +50,33 @@ def holding(draw: st.DrawFn, value: str) -> bytes:
     ],
 )
 def test_a_needle_is_the_longest_part_that_is_written_one_way(value, needle):
-    assert needle_of(value) == needle
+    assert needle_of(value, whole=False) == needle
+
+
+@pytest.mark.parametrize(
+    ("value", "needle"),
+    [
+        ("StartSession", b'"StartSession"'),
+        ("ssm.amazonaws.com", b'"ssm.amazonaws.com"'),
+        ("arn:aws:iam::111122223333:user/ana", b"arn:aws:iam::111122223333:user"),  # JSON may write the slash as \\/
+        ("Zürich", b"rich"),
+        ("111122223333", None),  # a number where text should be is written without quotes
+        ("1.11", None),
+        ("true", None),
+    ],
+)
+def test_the_needle_of_a_whole_string_has_its_quotes(value, needle):
+    assert needle_of(value, whole=True) == needle
+
+
+@given(st.data(), st.sampled_from(WORDS) | texts.filter(lambda text: needle_of(text, whole=True) is not None), texts)
+def test_a_whole_string_is_found_however_it_is_spelled(data, value, before):
+    raw = b'{"x":' + minified(before) + b', "eventName": ' + data.draw(spelled(value)) + b"}"
+    assert Sieve(Needles.of([[value]])).lets_through(raw)
+
+
+def test_a_part_of_a_string_is_not_taken_for_the_whole():
+    assert not Sieve(Needles.of([["StartSession"]])).lets_through(b'{"eventName":"StartSessionX","x":"ssm:StartSession"}')
 
 
 def test_a_filter_with_a_value_that_has_no_needle_sifts_nothing():
@@ -74,7 +101,7 @@ def test_a_wanted_record_among_others_is_hit(data, value, before, after):
 
 @given(st.data(), st.lists(wanted_values, min_size=1, max_size=3), st.lists(wanted_values, max_size=2))
 def test_each_group_needs_one_of_its_values(data, some, others):
-    sieve = Sieve(Needles.of([some, others]))
+    sieve = Sieve(Needles.of([], parts=[some, others]))
     raw = data.draw(holding(" ".join([data.draw(st.sampled_from(some)), *others[:1]])))
     assert sieve.lets_through(raw)
 
@@ -86,7 +113,7 @@ def test_raw_nul_bytes_hide_nothing(data, value):
 
 
 def test_what_is_not_wanted_is_not_let_through():
-    sieve = Sieve(Needles.of([["StartSession"], ["ana", "ben"]]))
+    sieve = Sieve(Needles.of([], parts=[["StartSession"], ["ana", "ben"]]))
     assert sieve.lets_through(b"StartSession by ben")
     assert not sieve.lets_through(b"StartSession by carol")
     assert not sieve.lets_through(b"\0EndSession by ben\0")
@@ -97,8 +124,11 @@ def test_what_is_not_wanted_is_not_let_through():
 @example(b"", b"a")
 def test_the_fast_search_finds_what_the_plain_one_finds(raw, needle):
     needle = needle.replace(b"\0", b"a")
-    assert holds(raw + needle + raw, needle)
-    assert holds(raw, needle) == (needle in raw)
+    text = raw + needle + raw
+    places = list(finder(text)(needle))
+    assert places[0] == text.find(needle)
+    assert len(places) == text.count(needle)
+    assert list(finder(raw)(needle)) == [] or needle in raw
 
 
 fields = st.dictionaries(st.sampled_from(["a", "eventName", "x"]), st.sampled_from(WORDS) | texts, max_size=3)
@@ -167,7 +197,7 @@ def test_an_object_without_hits_is_spared_and_says_so():
     reading = read_object(raw, sieve=sieve_for("StartSession"))
     assert (reading.shape, reading.status, reading.read, list(reading.records)) == ("sifted", "ok", None, [])
     assert reading.sha256
-    assert read_object(raw, sieve=sieve_for("StartSession"), hash_spared=False).sha256 is None
+    assert read_object(raw, sieve=sieve_for("StartSession"), hash_all=False).sha256 is None
 
 
 @pytest.mark.parametrize(

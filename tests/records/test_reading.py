@@ -24,10 +24,10 @@ def test_one_call_gives_records_hashes_and_sizes():
 
 def test_an_object_that_a_sieve_spares_is_hashed_only_on_demand():
     sieve = Sieve(Needles.of([["NoSuchEventAnywhere"]]))
-    for hash_spared in (True, False):
-        reading = read_object(GZ, sieve=sieve, hash_spared=hash_spared)
+    for hash_all in (True, False):
+        reading = read_object(GZ, sieve=sieve, hash_all=hash_all)
         assert (reading.shape, reading.status, reading.read, list(reading.records)) == ("sifted", "ok", None, [])
-        assert (reading.sha256 is None) is not hash_spared
+        assert (reading.sha256 is None) is not hash_all
 
 
 @pytest.mark.parametrize(

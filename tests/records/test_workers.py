@@ -95,7 +95,7 @@ def test_objects_that_cannot_be_read_are_damage_and_the_others_are_read(tmp_path
 def test_a_prefilter_spares_objects_and_drops_records(tmp_path):
     wanted = written(tmp_path, "wanted.json", native([record(1, eventName="Other"), record(2)]))
     other = written(tmp_path, "other.json", native([record(1, eventName="Other")]))
-    with Workers(jobs=1, needles=Needles.of([["StartSession"]]), hash_spared=False) as pool:
+    with Workers(jobs=1, needles=Needles.of([["StartSession"]]), hash_all=False) as pool:
         (read,) = pool.read([[(1, wanted), (2, other)]])
     assert [(one.read, one.kept, one.sha256 is None) for one in read.outcomes] == [(2, 1, False), (None, 0, True)]
     (batch,) = read.batches

@@ -559,7 +559,7 @@ CALLS: tuple[Call, ...] = (
         "cloudtrail",
         "LookupEvents",
         0.5,
-        {"lookupAttributes": [{"attributeKey": "EventName", "attributeValue": "StartSession"}], "maxResults": 50},
+        {"lookupAttributes": [{"attributeKey": "EventName", "attributeValue": "$eventname"}], "maxResults": 50},
         None,
         PERSON,
     ),

@@ -76,4 +76,8 @@ MAKERS: dict[str, Callable[[Values], Any]] = {
     "token": lambda values: f"{values.rng.getrandbits(300):x}",
     "millis": lambda values: 1_772_323_200_000 + int(values.rng.random() * 86_400_000),
     "mfa": _one_of("Yes", "No"),
+    "eventname": _one_of(
+        *("ConsoleLogin", "AssumeRole", "CreateUser", "StartSession", "StopLogging", "PutBucketPolicy", "RunInstances"),
+        *("CreateAccessKey", "DeleteTrail", "AttachUserPolicy", "PutRolePolicy", "ModifyInstanceAttribute"),
+    ),
 }

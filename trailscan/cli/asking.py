@@ -58,7 +58,7 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
     networks_of(filters)
     terminal, survey = Terminal(quiet), Survey()
     found = find_objects(paths, survey)
-    with Workers(jobs, needles_of(filters), hash_spared=False) as workers, terminal.clean():
+    with Workers(jobs, needles_of(filters), hash_all=False) as workers, terminal.clean():
         scan = Scan(workers, found, terminal)
         first = next(scan.reads, None)
         from trailscan.store.database import lock_down, scratch

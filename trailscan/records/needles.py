@@ -5,24 +5,32 @@ string can spell any character as \\uXXXX, so bytes that hold an escaped charact
 """
 
 import ctypes
-import ctypes.util
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import cast
 
 import msgspec
 
 SHORTEST = 3  # characters; a shorter needle would be found everywhere
 _PLAIN_RUN = re.compile(r"[A-Za-z0-9_.:@ +=,-]+")  # characters that JSON writes one way only, or as \u00XX
+_MAYBE_NO_STRING = re.compile(r"[-+0-9.eE]+|true|false|null")
 _SPELLING = b"\\u0123456789abcdefABCDEF"  # an escape within JSON within a string can itself be escaped
+_ESCAPE = b"\\u00"
+Find = Callable[[bytes], Iterator[int]]
 _HEAD = len(b'{"Records":[')
 
 
-def needle_of(value: str) -> bytes | None:
-    """The longest part of a wanted value that any JSON text holding it must hold as bytes; None if there is none."""
+def needle_of(value: str, whole: bool) -> bytes | None:
+    """What any record that holds a wanted value must hold as bytes, None if that cannot be said.
+
+    `whole`: the value is a JSON string of its own, so its quotes are part of the needle; else it may be a part of one.
+    """
     longest = max(_PLAIN_RUN.findall(value), key=len, default="")
-    return longest.encode() if len(longest) >= SHORTEST else None
+    if len(longest) < SHORTEST or _MAYBE_NO_STRING.fullmatch(value):
+        return None
+    return f'"{value}"'.encode() if whole and longest == value else longest.encode()
 
 
 class Needles(msgspec.Struct, frozen=True):
@@ -31,11 +39,15 @@ class Needles(msgspec.Struct, frozen=True):
     groups: tuple[tuple[bytes, ...], ...]
 
     @classmethod
-    def of(cls, wanted: Iterable[Sequence[str]]) -> "Needles":
-        """From lists of values, one list a filter; a filter with a value that has no needle cannot sift and is left out."""
+    def of(cls, wholes: Iterable[Sequence[str]], parts: Iterable[Sequence[str]] = ()) -> "Needles":
+        """From lists of values, one list a filter, of whole strings and of parts of strings.
+
+        A filter with a value that has no needle cannot sift and is left out.
+        """
+        wanted = [(values, True) for values in wholes] + [(values, False) for values in parts]
         groups = []
-        for values in wanted:
-            needles = [needle_of(value) for value in values]
+        for values, whole in wanted:
+            needles = [needle_of(value, whole) for value in values]
             if needles and None not in needles:
                 groups.append(tuple(needle for needle in needles if needle is not None))
         return cls(tuple(groups))
@@ -49,38 +61,57 @@ class Sieve:
 
     def __init__(self, needles: Needles) -> None:
         self.groups = needles.groups
-        characters = b"".join(needle for group in needles.groups for needle in group)
-        self._escaped = _escapes_of(characters + _SPELLING)
+        characters = b"".join(needle for group in needles.groups for needle in group) + _SPELLING
+        self._codes = {f"{code:02x}".encode() for code in characters}
 
     def lets_through(self, raw: bytes) -> bool:
         """Whether these bytes can hold what is wanted."""
-        found = holds if b"\0" not in raw else bytes.__contains__
-        return all(any(found(raw, needle) for needle in group) for group in self.groups) or self._may_be_escaped(raw)
+        find = finder(raw)
+        wanted = all(any(_some(find(needle)) for needle in group) for group in self.groups)
+        return wanted or self._may_be_escaped(raw, find)
 
     def hits(self, raw: bytes, records: Sequence[msgspec.Raw | bytes], native: bool) -> list[int]:
         """The positions in `records` of those that can hold what is wanted; `native` as in `Unwrapped`."""
-        if native and len(self.groups) == 1 and not self._may_be_escaped(raw):
+        find = finder(raw)
+        if native and len(self.groups) == 1 and not self._may_be_escaped(raw, find):
             lengths = [memoryview(record).nbytes for record in records]
-            return _records_at(lengths, _positions(raw, self.groups[0]))
+            return _records_at(lengths, [at for needle in self.groups[0] for at in find(needle)])
         return [position for position, record in enumerate(records) if self.lets_through(bytes(record))]
 
-    def _may_be_escaped(self, raw: bytes) -> bool:
-        return b"\\u00" in raw and self._escaped.search(raw) is not None
+    def _may_be_escaped(self, raw: bytes, find: Find) -> bool:
+        start = len(_ESCAPE)
+        return any(raw[at + start : at + start + 2].lower() in self._codes for at in find(_ESCAPE))
 
 
-def _escapes_of(characters: bytes) -> re.Pattern[bytes]:
-    codes = "|".join(sorted({f"{code:02x}" for code in characters}))
-    return re.compile(rb"\\u00(?:" + codes.encode() + rb")", re.IGNORECASE)
+def finder(raw: bytes) -> Find:
+    """What tells where a needle stands in these bytes, one place after the other.
+
+    C's strstr does it, measured seven times as fast as Python's own search on CloudTrail's JSON. It stops at a NUL, which
+    JSON may not hold, and where there is no C library to ask, Python does it.
+    """
+    strstr = _strstr
+    if strstr is None or b"\0" in raw:
+        return lambda needle: _find_slowly(raw, needle)
+    base = ctypes.cast(ctypes.c_char_p(raw), ctypes.c_void_p).value or 0
+
+    def find(needle: bytes) -> Iterator[int]:
+        at = strstr(base, needle)
+        while at is not None:
+            yield at - base
+            at = strstr(at + len(needle), needle)
+
+    return find
 
 
-def _positions(raw: bytes, needles: Iterable[bytes]) -> list[int]:
-    positions = []
-    for needle in needles:
-        at = raw.find(needle)
-        while at >= 0:
-            positions.append(at)
-            at = raw.find(needle, at + len(needle))
-    return positions
+def _some(found: Iterator[int]) -> bool:
+    return next(found, None) is not None
+
+
+def _find_slowly(raw: bytes, needle: bytes) -> Iterator[int]:
+    at = raw.find(needle)
+    while at >= 0:
+        yield at
+        at = raw.find(needle, at + len(needle))
 
 
 def _records_at(lengths: list[int], positions: list[int]) -> list[int]:
@@ -89,15 +120,14 @@ def _records_at(lengths: list[int], positions: list[int]) -> list[int]:
     return sorted({bisect_right(starts, position) - 1 for position in positions if position >= _HEAD})
 
 
-def _c_search() -> Callable[[bytes, bytes], bool]:
-    """C's strstr, measured seven times as fast as `in` on CloudTrail's JSON; `in` where there is no C library to ask."""
+def _c_library() -> Callable[[int, bytes], int | None] | None:
     try:
-        strstr = ctypes.CDLL(ctypes.util.find_library("msvcrt") if hasattr(ctypes, "windll") else None).strstr
+        strstr = ctypes.CDLL("msvcrt" if hasattr(ctypes, "windll") else None).strstr
     except (OSError, AttributeError, TypeError):  # pragma: no cover
-        return bytes.__contains__
+        return None
     strstr.restype = ctypes.c_void_p
-    strstr.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
-    return lambda raw, needle: strstr(raw, needle) is not None
+    strstr.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    return cast("Callable[[int, bytes], int | None]", strstr)
 
 
-holds = _c_search()
+_strstr = _c_library()

@@ -32,31 +32,22 @@ class Reading(msgspec.Struct):
     read: int | None  # records seen, damaged ones among them; None when a sieve spared the object
 
 
-def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = None, hash_spared: bool = True) -> Reading:
+def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = None, hash_all: bool = True) -> Reading:
     """Read an object's records as raw JSON slices, its hashes and its damage; at most `limit` bytes are inflated.
 
     With a sieve only records that it lets through are given, and a native object without any is not even parsed (shape
-    "sifted"); such an object is hashed only where `hash_spared`.
+    "sifted"). Without `hash_all` only the stored bytes are hashed, and only of objects that have something to tell.
     """
     inflated = inflate(data, limit)
-    spared = sieve is not None and not inflated.damage and looks_native(inflated.raw) and not sieve.lets_through(inflated.raw)
-    found = Unwrapped("sifted", [], [], []) if spared else _unwrapped(inflated.raw, inflated.damage)
-    read = None if spared else len(found.records) + sum(1 for bad in found.damage if bad.record_index is not None)
+    raw = inflated.raw
+    if sieve is not None and not inflated.damage and looks_native(raw) and not sieve.lets_through(raw):
+        return _reading(data, raw, Unwrapped("sifted", [], [], []), "ok", None, hash_all)
+    found = _unwrapped(raw, inflated.damage)
     status = _status(found)
-    if sieve is not None and found.records:
-        _sift(found, sieve, inflated.raw)
-    hashed = hash_spared or bool(found.records or found.damage)
-    return Reading(
-        found.shape,
-        "ok" if spared else status,
-        hashlib.sha256(data).hexdigest() if hashed else None,
-        hashlib.sha256(inflated.raw).hexdigest() if hashed else None,
-        len(inflated.raw),
-        found.indexes,
-        found.records,
-        found.damage,
-        read,
-    )
+    read = len(found.records) + sum(1 for bad in found.damage if bad.record_index is not None)
+    if sieve is not None:
+        _keep(found, sieve.hits(raw, found.records, found.native))
+    return _reading(data, raw, found, status, read, hash_all)
 
 
 def unreadable(reason: str) -> Reading:
@@ -64,8 +55,21 @@ def unreadable(reason: str) -> Reading:
     return Reading("unknown", "damaged", None, None, 0, [], [], [Damage("unreadable", reason)], 0)
 
 
-def _sift(found: Unwrapped, sieve: Sieve, raw: bytes) -> None:
-    kept = sieve.hits(raw, found.records, found.native)
+def _reading(data: bytes, raw: bytes, found: Unwrapped, status: Status, read: int | None, hash_all: bool) -> Reading:
+    return Reading(
+        found.shape,
+        status,
+        hashlib.sha256(data).hexdigest() if hash_all or found.records or found.damage else None,
+        hashlib.sha256(raw).hexdigest() if hash_all else None,
+        len(raw),
+        found.indexes,
+        found.records,
+        found.damage,
+        read,
+    )
+
+
+def _keep(found: Unwrapped, kept: list[int]) -> None:
     found.indexes = [found.indexes[position] for position in kept]
     found.records = [found.records[position] for position in kept]
 

@@ -15,12 +15,15 @@ _SPACE = re.compile(r"[ \t\r\n]*+")
 _RECORD_KEYS = (
     "eventVersion|userIdentity|eventTime|eventSource|eventName|awsRegion|sourceIPAddress|userAgent|addendum|"
     "additionalEventData|apiVersion|errorCode|errorMessage|eventID|eventId|eventType|eventCategory|requestID|accountId|"
-    "EventId|EventName|Events|Records|records|events|version|messageType|logStreamName|timestamp|@timestamp|@message"
+    "EventId|EventName|Events|Records|records|events|version|messageType|logStreamName|timestamp|@timestamp|@message|field|"
+    "insightDetails|timeWindow|requestParameters|responseElements|resources|readOnly|recipientAccountId|sharedEventID"
 )
 _OPENING = re.compile(
     r'\{[ \t\r\n]*+"(?:' + _RECORD_KEYS + r')"[ \t\r\n]*+:|(?<=\n)\{|(?<=\n)\d{4}-\d\d-\d\dT[\d:.]{1,20}Z? [\[{]'
 )
 _BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]++|[\]}]++', re.DOTALL)
+_DEEP = 500  # levels: fewer than Python's scanner bears
+_PATIENCE = 8  # how much further to look for the end than the way to the depth, so that the time stays linear
 _LONGEST_TOKEN = 6  # characters: an escape such as \\u00e9
 _scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
@@ -111,14 +114,23 @@ def _is_cut_token(rest: str) -> bool:
 
 
 def _balanced_end(text: str, position: int) -> int:
-    """The position behind the brackets that open here, counted without recursion."""
-    depth = 0
+    """The position behind the brackets that open here, counted without recursion.
+
+    Brackets that nobody closes must not swallow the records behind them: when the end is not found soon, it is the place
+    where the nesting became too deep.
+    """
+    depth, peak, far = 0, len(text), len(text)
     for token in _BRACKETS.finditer(text, position):
+        if token.start() > far:
+            break
         first = token[0][0]
         if first in "[{":
             depth += len(token[0])
+            if depth > _DEEP and peak == len(text):
+                peak = token.end()
+                far = peak + _PATIENCE * (peak - position)
         elif first in "]}":
             if len(token[0]) >= depth:
                 return token.start() + depth
             depth -= len(token[0])
-    return len(text)
+    return peak

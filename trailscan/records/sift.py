@@ -15,6 +15,7 @@ LEVELS = 4  # wrappers within wrappers: pages of envelopes, log events of record
 DAMAGE_LIMIT = 1000  # a hostile file may hold millions of broken elements: beyond this they are counted only
 
 _RECORDS = ("Records", "records")
+_SPACES = " \t\r\n"
 _CONTAINERS = {
     "Records": "records",
     "records": "records",
@@ -28,9 +29,12 @@ _DIGEST_MARKS = frozenset(("digestS3Object", "logFiles"))
 _LOG_EVENT_MARKS = frozenset(("timestamp", "id", "ingestionTime", "eventId", "logStreamName"))
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{1,20}Z?[ \t]++(?=[\[{])")  # CloudWatch Logs export tasks: time, record
 _LIST_IS_LAST = re.compile(r"\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?(?:\Z|[\[{])")
+_LIST_ENDS = re.compile(r"[ \t\r\n]*+\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?\Z")
+_OTHER_DOCUMENT = re.compile(r'\{[ \t\r\n]*+"(?:Records|records|Events|events|logEvents|messageType|results)"|\d')
 _LEFTOVERS = re.compile(r"[ \t\r\n,\]}]*+")
 _LOOK_BACK = 64  # characters: a string cut open swallows the opening of the record behind it, white space and all
 _EMPTY_OBJECT = re.compile(rb"\{[ \t\r\n]*+\}")
+_UNCERTAIN = "The records from index %d on stand behind damage and may be part of a broken record's own text."
 _NOT_A_RECORD = "This element is not a CloudTrail record: it is %s."
 
 _any_json = msgspec.json.Decoder(msgspec.Raw)
@@ -57,6 +61,7 @@ class Sift:
         self.indexes: list[int] = []
         self.damage: list[Damage] = []
         self.uncounted = 0
+        self.doubt: Damage | None = None  # never crowded out by other damage
         self.shape: str | None = None
         self.index = 0  # of the next element
         self.cells = 0  # of Logs Insights rows that are not their @message
@@ -92,16 +97,39 @@ class Sift:
         """Whether there are rows of Logs Insights, but the query did not ask for the message."""
         return bool(self.cells) and self.index == 0
 
-    def all_damage(self) -> list[Damage]:
-        """The damage, with one line for what went beyond the limit."""
-        if not self.uncounted:
-            return self.damage
-        return [*self.damage, Damage("more-damage", f"{self.uncounted:,} more elements are damaged like these.")]
+    def doubt_from(self, count: int, where: int | None) -> None:
+        """Name the doubt in all records behind the first `count`, when there are any."""
+        if count < len(self.records) and self.doubt is None:
+            index = self.indexes[count]
+            self.doubt = Damage("uncertain", _UNCERTAIN % index, None, where)
 
-    def drop_after(self, count: int) -> None:
-        """Forget the records behind the first `count`: they turned out to be parts of a record."""
-        self.index = self.indexes[count] if count < len(self.indexes) else self.index
-        del self.records[count:], self.indexes[count:]
+    def all_damage(self) -> list[Damage]:
+        """The damage, with one line for what went beyond the limit, and one for records in doubt."""
+        damage = self.damage[:]
+        if self.uncounted:
+            damage.append(Damage("more-damage", f"{self.uncounted:,} more elements are damaged like these."))
+        if self.doubt is not None:
+            damage.append(self.doubt)
+        return damage
+
+
+class _Stretch:
+    """The records since reading was resumed: in doubt unless what follows shows that no broken record holds them."""
+
+    def __init__(self, sift: Sift) -> None:
+        self.sift, self.count = sift, -1
+        self.where: int | None = None
+
+    def open(self, where: int | None) -> None:
+        """Begin here, unless begun before."""
+        if self.count < 0:
+            self.count, self.where = len(self.sift.records), where
+
+    def close(self, *, trusted: bool = False) -> None:
+        """End here."""
+        if self.count >= 0 and not trusted:
+            self.sift.doubt_from(self.count, self.where)
+        self.count = -1
 
 
 def _unsound(record: bytes) -> tuple[str, str] | None:
@@ -139,16 +167,32 @@ class Walk:
     def documents(self) -> int:
         """Sift every value at the top of the text, one a line or one behind the other; return how many there were."""
         position, count, line_end = skip_space(self.text, 0), 0, -1
+        stretch, ended, headless = _Stretch(self.sift), 0, False
         while position < len(self.text):
             count += 1
+            if stretch.count >= 0 and self._opens_document(position):
+                stretch.close()
+            start, taken = position, None
             if stamp := _STAMP.match(self.text, position):
                 self.sift.named("cloudwatch-logs")
                 position = stamp.end()
             if line_end < position:
                 line_end = self.raw.find(b"\n", position) % (len(self.raw) + 1)
-            position = self._line(position, line_end) or self._document(position)
-            position = self._next_document(position)
+                taken = self._line(position, line_end)
+            ended = taken or self._document(position)
+            if ended == self.resumed_at:
+                stretch.close()
+                headless = self.text[start] not in "{["
+                if not self._opens_document(ended):
+                    stretch.open(self._where(ended))
+            position = self._next_document(ended)
+        stretch.close(trusted=headless and _LIST_ENDS.match(self.text, ended) is not None)
         return count
+
+    def _opens_document(self, position: int) -> bool:
+        """Whether what starts here stands in no list: at the start of a line, or behind neither comma nor bracket."""
+        before = self.text[max(0, position - _LOOK_BACK) : position]
+        return position == 0 or before.endswith("\n") or before.rstrip(_SPACES)[-1:] not in ("", ",", "[")
 
     def _document(self, position: int) -> int:
         if self.text[position] in "{[":
@@ -187,7 +231,7 @@ class Walk:
         if isinstance(end, Broken):
             return self.broken(position, end)
         value = self.raw[position:end]
-        if self.text[position] != "{" or (self.resumed_at == position and not _is_event(value)):
+        if self.text[position] != "{":
             self.sift.reject("not-a-record", _NOT_A_RECORD % _kind(value), self._where(position))
         else:
             self.sift.keep(value, self._where(position))
@@ -196,21 +240,26 @@ class Walk:
     def elements(self, position: int, levels: int, *, guarded: bool, records: bool = False) -> int:
         """Sift the elements of an array from behind its bracket; return the position behind its end.
 
-        When reading was resumed behind damage, the bracket that ends a `guarded` list must be the last of its document:
-        else the elements since were an array inside a broken record, which must not pass for records.
+        Behind damage, the bracket that ends the list must be the last of its document: else the elements since may be an
+        array inside a broken record. They are kept, in doubt, and a `guarded` list is read on.
         """
-        first, doubtful = True, -1
+        first, stretch = True, _Stretch(self.sift)
         while (position := self._next_element(position, first)) < len(self.text):
+            resumed = self.resumed_at == position
+            if resumed and _OTHER_DOCUMENT.match(self.text, position):
+                break
             if self.text[position] == "]":
-                if doubtful < 0 or _LIST_IS_LAST.match(self.text, position):
+                trusted = stretch.count < 0 or _LIST_IS_LAST.match(self.text, position) is not None
+                stretch.close(trusted=trusted)
+                if trusted or not guarded:
                     return position + 1
-                self.sift.drop_after(doubtful)
-                position = self.stray(position + 1, "This array lies inside a damaged record.")
+                position = self.stray(position + 1, "Behind damage, an array ends here that may lie inside a broken record.")
             else:
-                position = self._element(position) if records else self._value(position, levels)
+                position = self._element(position) if records and not resumed else self._value(position, levels)
             first = self.resumed_at == position
-            if first and guarded:
-                doubtful = len(self.sift.records)
+            if first:
+                stretch.open(self._where(position))
+        stretch.close()
         return position
 
     def _next_element(self, position: int, first: bool) -> int:
@@ -225,6 +274,7 @@ class Walk:
             return self.stray(position, "This is not JSON: a comma or the end of the array was expected.")
         if position >= len(text) and self.resumed_at != start:
             self.note("truncated", "The text ends inside this array: the rest is missing.", position)
+            self.resumed_at = position  # so that no wrapper around tells the same cut again
         return position
 
     def note(self, what: str, reason: str, position: int) -> None:
@@ -318,7 +368,7 @@ class _Object:
         if isinstance(found, Broken):
             return found
         name, value = found
-        if name in _CONTAINERS and self.levels and self.on.text[value : value + 1] == "[" and not self._is_control():
+        if name in _CONTAINERS and self.levels and self.on.text[value : value + 1] == "[":
             return self._open(name, value)
         end = end_of_value(self.on.text, value)
         if isinstance(end, int):
@@ -349,10 +399,10 @@ class _Object:
     def _leaf(self, end: int) -> None:
         """Know the object by the names of its members: a record, an envelope of one, or nothing of ours."""
         names, sift = self.values.keys(), self.on.sift
-        if self.opened or self._is_control():
-            return
-        if names & _RECORD_MARKS:
+        if names & _RECORD_MARKS and (not self.opened or _is_event(self.on.raw[self.start : end])):
             self.on.take(self.start, end)
+        elif self.opened or self._is_control():
+            return
         elif "CloudTrailEvent" in names:
             self._envelope("lookup-events", "CloudTrailEvent")
         elif "detail" in names and ("detail-type" in names or "source" in names):

@@ -59,11 +59,11 @@ class Workers:
     """A pool of reading processes; a context manager. Make it before other threads are started: it forks where it can."""
 
     def __init__(
-        self, jobs: int | None = None, needles: Needles | None = None, hash_spared: bool = True, limit: int = INFLATED_LIMIT
+        self, jobs: int | None = None, needles: Needles | None = None, hash_all: bool = True, limit: int = INFLATED_LIMIT
     ) -> None:
         self.jobs = jobs or os.cpu_count() or 1
         self._folder = spool_folder()
-        settings = (needles, hash_spared, limit, self._folder)
+        settings = (needles, hash_all, limit, self._folder)
         self._pool = ProcessPoolExecutor(self.jobs, _context(), initializer=_prepare, initargs=settings)
         self._pool.submit(os.getpid)  # starts the processes now, while this one is small
 
@@ -116,15 +116,15 @@ class _Settings:
     """What this process was told once; tasks stay small."""
 
     sieve: Sieve | None = None
-    hash_spared = True
+    hash_all = True
     limit = INFLATED_LIMIT
     folder = ""
 
 
-def _prepare(needles: Needles | None, hash_spared: bool, limit: int, folder: str) -> None:
+def _prepare(needles: Needles | None, hash_all: bool, limit: int, folder: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that commits
     _Settings.sieve = Sieve(needles) if needles else None
-    _Settings.hash_spared = hash_spared
+    _Settings.hash_all = hash_all
     _Settings.limit = limit
     _Settings.folder = folder
 
@@ -151,7 +151,7 @@ def _read(found: LocalObject) -> Reading:
         data = read_bytes(found)
     except SourceError as error:
         return unreadable(str(error))
-    return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_spared)
+    return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_all)
 
 
 def _outcome(object_id: int, reading: Reading) -> Outcome:

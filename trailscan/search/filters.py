@@ -32,7 +32,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "error": ("error_code",),
 }
 # Filters whose value stands as text in every record that matches, so that bytes can be sifted for it.
-_SIFTED = ("event", "event_source", "arn", "account", "region", "session", "access_key", "error")
+_SIFTED = ("event", "event_source", "arn", "region", "access_key", "error")
+_SIFTED_AS_PARTS = ("session",)  # a denied call names it only in its message
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def where_of(filters: Filters, addresses: Sequence[str] | None = None) -> Where:
 
 def needles_of(filters: Filters) -> Needles:
     """What the bytes of a matching record must hold."""
-    return Needles.of([getattr(filters, name) for name in _SIFTED])
+    return Needles.of([getattr(filters, name) for name in _SIFTED], parts=[getattr(filters, name) for name in _SIFTED_AS_PARTS])
 
 
 def networks_of(filters: Filters) -> list[Network]:

@@ -112,9 +112,11 @@ def default_columns(connection: Connection) -> list[str]:
 def similar_names(connection: Connection, wanted: Sequence[str]) -> list[str]:
     """Event names in the database that look like the wanted ones, for a did-you-mean."""
     names = [name for (name,) in run(connection, "SELECT DISTINCT event_name FROM events") if name]
-    folded = {name.casefold(): name for name in names}
+    folded: dict[str, list[str]] = {}
+    for name in sorted(names):
+        folded.setdefault(name.casefold(), []).append(name)
     close = [near for name in wanted for near in difflib.get_close_matches(name.casefold(), folded, 3, 0.75)]
-    return [folded[name] for name in dict.fromkeys(close)]
+    return [name for near in dict.fromkeys(close) for name in folded[near]]
 
 
 _MARKED = "row_id, object_id, recipient_account_id, event_id, coalesce(target, session_id) IS NOT NULL AS door"
