@@ -63,13 +63,94 @@ def _spellings(one):
     yield json.dumps({"Records": [one]}, indent=2).encode()[len('{\n  "Records": [\n    ') : -len("\n  ]\n}")]
 
 
-def test_a_list_inside_a_broken_record_cannot_pass_for_records():
+def whats(found: Unwrapped) -> list[tuple[str, int | None]]:
+    return [(damage.what, damage.record_index) for damage in found.damage]
+
+
+@pytest.mark.parametrize("cut", [b"", b",", b", \n", b"]"])
+@pytest.mark.parametrize("head", [b"[", b'{"Records":[', b'{"a":1,"Records": ['])
+def test_one_cut_is_one_damage(head, cut):
+    if head + cut == b"[]":
+        return
+    found = unwrap(head + minified(record(1)) + cut)
+    if head == b"[" and cut == b"]":
+        assert found.damage == []
+    else:
+        assert (seconds_of(found), whats(found)) == (["01"], [("truncated", None)])
+
+
+def test_a_list_that_a_broken_record_closes_over_cannot_pass_for_records():
     forged = record(2, requestParameters={"items": [record(58), record(59)]})
     raw = native([record(1), forged, record(3)]).replace(b'"userName":"ana"}', b'"userName":"ana"', 2)
     raw = raw.replace(b'"userName":"ana"', b'"userName":"ana"}', 1)
     found = unwrap(raw)
     assert seconds_of(found) == ["01", "03"]
     assert found.damage
+
+
+OOPS = b'{"eventVersion":"1.11",oops}'
+A, B, C = (minified(record(number)) for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"Records":[' + A + b"," + OOPS + b"," + B + b"," + C + b'],"x":1}',
+        b'{"Records":[' + A + b"," + OOPS + b"," + B + b'],"Records":[' + C + b"]}",
+        b'{"Records":[' + A + b"," + OOPS + b"," + B + b'],"x":[' + OOPS + b"," + C + b"]}",
+        b'{"Records":[' + A + b',{"eventVersion":"1.11",oops,"x":[' + B + b"]}," + C + b"]}",
+        b'{"Records":[' + A + b',{"eventVersion":"1.11",oops,"x":[' + B + b"," + C + b"]}]}",
+        b"[" + A + b"," + OOPS + b"," + B + b"," + C,
+        A + b'\n{"eventVersion":"1.11",oops,"x":[' + B + b"]}\n" + C,
+    ],
+)
+def test_records_behind_damage_are_kept_and_their_doubt_is_named(raw):
+    found = unwrap(raw)
+    assert seconds_of(found) == ["01", "02", "03"]
+    assert whats(found)[0] == ("not-json", 1)
+    assert whats(found)[-1] == ("uncertain", None)
+    assert "from index 2 on" in found.damage[-1].reason
+    assert found.damage[-1].where_bytes == raw.index(B)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"Records":[' + A + b"," + OOPS + b"," + B + b"," + C + b"]}\n",
+        b'{"Records":[' + A + b"," + OOPS + b'],"x":1}\n{"Records":[' + B + b"," + C + b"]}\n",
+        A + b"\n" + OOPS + b"\n" + B + b"\n" + C + b"\n",
+        A + OOPS + B + C,
+    ],
+)
+def test_records_behind_damage_are_certain_where_the_text_shows_that_none_holds_them(raw):
+    found = unwrap(raw)
+    assert seconds_of(found) == ["01", "02", "03"]
+    assert whats(found) == [("not-json", 1)]
+
+
+def test_lines_cut_off_one_behind_the_other_hide_no_record():
+    cut = b'{"Records":[' + A + b"," + OOPS + b"\n"
+    assert seconds_of(unwrap(cut * 9 + b'{"Records":[' + B + b"]}\n")) == ["01"] * 9 + ["02"]
+
+
+def test_doubt_is_named_however_much_else_is_damaged():
+    found = unwrap(b"[" + b"7," * 2_000 + OOPS + b"," + A + b'],"x":1}')
+    assert {"more-damage", "uncertain"} <= {damage.what for damage in found.damage}
+
+
+def test_brackets_that_nobody_closes_swallow_no_record():
+    open_ended = b'{"eventVersion":' + b"[" * 1_100 + b"}"
+    found = unwrap(b'{"Records":[' + A + b"," + open_ended + b"," + B + b"," + C + b"]}")
+    assert (seconds_of(found), whats(found)) == (["01", "02", "03"], [("too-deep", 1)])
+
+
+@pytest.mark.parametrize("head", [b"", b'"Records":[],"messageType":"CONTROL_MESSAGE",', b'"messageType":"CONTROL_MESSAGE",'])
+def test_no_name_beside_the_list_hides_its_records(head):
+    assert seconds_of(unwrap(b"{" + head + b'"Records":[' + A + b"]}")) == ["01"]
+
+
+def test_a_record_that_holds_a_list_named_like_a_wrappers_is_still_a_record():
+    assert seconds_of(unwrap(b"[" + A[:-1] + b',"events":[]},' + B + b"]")) == ["01", "02"]
 
 
 @pytest.mark.parametrize("position", [0, 1, 3, 11])
@@ -86,6 +167,28 @@ def test_flipped_bytes_never_raise(name, flips):
     for position, byte in flips:
         raw[position % len(raw)] = byte
     unwrap(bytes(raw))
+
+
+_edits = st.lists(
+    st.tuples(
+        st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([b"", b",", b"{", b"}", b"[", b"]", b'"', b"\0", A, OOPS])
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(["native", "native", "pretty printed", "lines", "lines of native files", "lookup"]), _edits)
+def test_an_index_is_given_once_however_the_text_is_hurt(name, edits):
+    raw = WRAPPERS[name][1](THREE)
+    for position, length, inserted in edits:
+        start = position % (len(raw) + 1)
+        raw = raw[:start] + inserted + raw[start + length :]
+    found = unwrap(raw)
+    indexes = [*found.indexes, *(bad.record_index for bad in found.damage if bad.record_index is not None)]
+    assert len(set(indexes)) == len(indexes)
+    assert sorted(indexes) == list(range(len(indexes)))
 
 
 @pytest.mark.parametrize("depth", [2_000, 100_000])

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from trailscan.cli import endings
-from trailscan.cli.scanning import Scan
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.writing import write_records, write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.folder import Survey, find_objects
-from trailscan.records.workers import Workers
-from trailscan.search.filters import Filters, needles_of, networks_of
+from trailscan.search.filters import Filters
 from trailscan.search.times import parse_time
 
 if TYPE_CHECKING:  # DuckDB is loaded while the workers read
@@ -51,27 +48,6 @@ def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
     with Database(archive.database).reading() as connection:
         asking = Asking(connection, filters, shape, Terminal(quiet), archive.place)
         return asking.answer(endings.resting_on(holdings(connection)))
-
-
-def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None, quiet: bool) -> int:
-    """Answer straight from files: what their bytes cannot rule out goes through a scratch database; gives the exit code."""
-    networks_of(filters)
-    terminal, survey = Terminal(quiet), Survey()
-    found = find_objects(paths, survey)
-    with Workers(jobs, needles_of(filters), hash_all=False) as workers, terminal.clean():
-        scan = Scan(workers, found, terminal)
-        first = next(scan.reads, None)
-        from trailscan.store.database import lock_down, scratch
-
-        connection = scratch()
-        if first is not None:
-            from trailscan.store.load import Loader
-
-            Loader(scan.origins).into_scratch(connection, first, scan.reads)
-        lock_down(connection)
-    named = [*scan.damage, *((problem.path, problem.reason) for problem in survey.problems)]
-    resting = endings.Resting(scan.objects, scan.damaged + len(survey.problems), named=named)
-    return Asking(connection, filters, shape, terminal, str).answer(resting)
 
 
 class Asking:

@@ -98,5 +98,7 @@ def query(
     wanted = tuple(name.strip() for name in columns.split(",")) if columns else ()
     shape = asking.Shape(output_format.value, wanted, sort, limit, count, by, all_copies, output)
     if paths:
-        raise typer.Exit(asking.ask_files(paths, filters, shape, jobs, quiet))
+        from trailscan.cli.scanning import ask_files
+
+        raise typer.Exit(ask_files(paths, filters, shape, jobs, quiet))
     raise typer.Exit(asking.ask_archive(options.archive_root(archive), filters, shape, quiet))

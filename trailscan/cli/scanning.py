@@ -1,17 +1,43 @@
-"""Files read straight for a question: only the objects that hold hits or damage go on, all are counted."""
+"""`query PATH`: files read straight for a question, with no archive; what their bytes cannot rule out is asked in memory."""
 
 from collections.abc import Iterator
 
-from trailscan.cli.endings import NAMED
+from trailscan.cli.asking import Asking, Shape
+from trailscan.cli.endings import NAMED, Resting
 from trailscan.cli.terminal import Terminal
-from trailscan.evidence.folder import LocalObject, display_name
+from trailscan.evidence.folder import LocalObject, Survey, display_name, find_objects
 from trailscan.evidence.origin import Origin, origin_of_file
 from trailscan.records.workers import Outcome, Read, Workers, chunked
+from trailscan.search.filters import Filters, needles_of, networks_of
 from trailscan.views.amounts import count
 
 
+def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None, quiet: bool) -> int:
+    """Answer straight from files: what their bytes cannot rule out goes through a scratch database; gives the exit code."""
+    networks_of(filters)
+    terminal, survey = Terminal(quiet), Survey()
+    found = find_objects(paths, survey)
+    with Workers(jobs, needles_of(filters), hash_all=False) as workers, terminal.clean():
+        scan = Scan(workers, found, terminal)
+        first = next(scan.reads, None)
+        from trailscan.store.database import lock_down, scratch
+
+        connection = scratch()
+        if first is not None:
+            from trailscan.store.load import Loader
+
+            Loader(scan.origins).into_scratch(connection, first, scan.reads)
+        lock_down(connection)
+    named = [*scan.damage, *((problem.path, problem.reason) for problem in survey.problems)]
+    resting = Resting(scan.objects, scan.damaged + len(survey.problems), named=named)
+    return Asking(connection, filters, shape, terminal, str).answer(resting)
+
+
 class Scan:
-    """Reads what was found; `reads` is the stream to load, `origins` tells of each of its objects where it lies."""
+    """Reads what was found, counts it all, and passes on what holds hits or damage.
+
+    `reads` is the stream to load, `origins` tells of each of its objects where it lies.
+    """
 
     def __init__(self, workers: Workers, found: Iterator[LocalObject], terminal: Terminal) -> None:
         self.objects = 0

@@ -253,7 +253,7 @@ class Walk:
                 stretch.close(trusted=trusted)
                 if trusted or not guarded:
                     return position + 1
-                position = self.stray(position + 1, "Behind damage, an array ends here that may lie inside a broken record.")
+                position = self.resume(position + 1)
             else:
                 position = self._element(position) if records and not resumed else self._value(position, levels)
             first = self.resumed_at == position
