@@ -70,13 +70,18 @@ class Sieve:
         wanted = all(any(_some(find(needle)) for needle in group) for group in self.groups)
         return wanted or self._may_be_escaped(raw, find)
 
-    def hits(self, raw: bytes, records: Sequence[msgspec.Raw | bytes], native: bool) -> list[int]:
-        """The positions in `records` of those that can hold what is wanted; `native` as in `Unwrapped`."""
-        find = finder(raw)
-        if native and len(self.groups) == 1 and not self._may_be_escaped(raw, find):
-            lengths = [memoryview(record).nbytes for record in records]
-            return _records_at(lengths, [at for needle in self.groups[0] for at in find(needle)])
+    def hits(self, records: Sequence[msgspec.Raw | bytes]) -> list[int]:
+        """The positions in `records` of those that can hold what is wanted, looking at each."""
         return [position for position, record in enumerate(records) if self.lets_through(bytes(record))]
+
+    def hits_of_native(self, raw: bytes, lengths: Sequence[int]) -> list[int]:
+        """The same for the records, by their lengths, of a `{"Records":[...]}` that holds them and commas and no more."""
+        starts = list(accumulate((length + 1 for length in lengths[:-1]), initial=_HEAD))
+        find = finder(raw)
+        if len(self.groups) == 1 and not self._may_be_escaped(raw, find):
+            found = (at for needle in self.groups[0] for at in find(needle))
+            return sorted({bisect_right(starts, at) - 1 for at in found if at >= _HEAD})
+        return self.hits([raw[start : start + length] for start, length in zip(starts, lengths, strict=False)])
 
     def _may_be_escaped(self, raw: bytes, find: Find) -> bool:
         start = len(_ESCAPE)
@@ -112,12 +117,6 @@ def _find_slowly(raw: bytes, needle: bytes) -> Iterator[int]:
     while at >= 0:
         yield at
         at = raw.find(needle, at + len(needle))
-
-
-def _records_at(lengths: list[int], positions: list[int]) -> list[int]:
-    """Which records of a minified `{"Records":[...]}` hold these byte positions."""
-    starts = list(accumulate((length + 1 for length in lengths[:-1]), initial=_HEAD))
-    return sorted({bisect_right(starts, position) - 1 for position in positions if position >= _HEAD})
 
 
 def _c_library() -> Callable[[int, bytes], int | None] | None:

@@ -9,7 +9,7 @@ import msgspec
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT, inflate
 from trailscan.records.needles import Sieve
-from trailscan.records.shapes import Unwrapped, looks_native, unwrap
+from trailscan.records.shapes import Unwrapped, looks_native, unwrap, unwrap_sifted
 
 Status = Literal["ok", "partial", "damaged", "empty"]
 
@@ -40,13 +40,19 @@ def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = 
     """
     inflated = inflate(data, limit)
     raw = inflated.raw
-    if sieve is not None and not inflated.damage and looks_native(raw) and not sieve.lets_through(raw):
-        return _reading(data, raw, Unwrapped("sifted", [], [], []), "ok", None, hash_all)
+    if sieve is not None and not inflated.damage and looks_native(raw):
+        if not sieve.lets_through(raw):
+            return _reading(data, raw, Unwrapped("sifted", [], [], []), "ok", None, hash_all)
+        if sifted := unwrap_sifted(raw, sieve):
+            found, read = sifted
+            return _reading(data, raw, found, "ok", read, hash_all)
     found = _unwrapped(raw, inflated.damage)
     status = _status(found)
     read = len(found.records) + sum(1 for bad in found.damage if bad.record_index is not None)
     if sieve is not None:
-        _keep(found, sieve.hits(raw, found.records, found.native))
+        kept = sieve.hits(found.records)
+        found.indexes = [found.indexes[position] for position in kept]
+        found.records = [found.records[position] for position in kept]
     return _reading(data, raw, found, status, read, hash_all)
 
 
@@ -67,11 +73,6 @@ def _reading(data: bytes, raw: bytes, found: Unwrapped, status: Status, read: in
         found.damage,
         read,
     )
-
-
-def _keep(found: Unwrapped, kept: list[int]) -> None:
-    found.indexes = [found.indexes[position] for position in kept]
-    found.records = [found.records[position] for position in kept]
 
 
 def record_at(data: bytes, index: int, limit: int = INFLATED_LIMIT) -> bytes | None:

@@ -11,9 +11,11 @@ import msgspec
 
 from trailscan.records.damage import Damage
 from trailscan.records.insights import is_insights_csv, messages
+from trailscan.records.needles import Sieve
 from trailscan.records.sift import Sift, Walk
 
 _NATIVE = b'{"Records":['
+_END = b"]}"
 _BOM = b"\xef\xbb\xbf"
 _OPENING = b'{"'  # of an object that is not empty and has no white space
 _NEWLINE = ord("\n")
@@ -40,7 +42,6 @@ class Unwrapped(msgspec.Struct):
     records: Sequence[msgspec.Raw | bytes]
     indexes: Sequence[int]
     damage: list[Damage]
-    native: bool = False  # the records follow each other from byte 12 on, a comma between them, as CloudTrail writes them
 
 
 def unwrap(raw: bytes) -> Unwrapped:
@@ -55,13 +56,32 @@ def unwrap(raw: bytes) -> Unwrapped:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return _patiently(raw)
         if _nothing_else(raw, records):
-            return Unwrapped("records", records, range(len(records)), [], native=True)
+            return Unwrapped("records", records, range(len(records)), [])
     return _patiently(raw)
 
 
 def looks_native(raw: bytes) -> bool:
     """Whether the text begins and ends as CloudTrail's own files do: not an error page, not cut off."""
-    return raw.startswith(_NATIVE) and raw[-3:].rstrip(b"\r\n").endswith(b"]}")
+    return raw.startswith(_NATIVE) and raw[-4:].rstrip(b"\r\n").endswith(_END)
+
+
+def unwrap_sifted(raw: bytes, sieve: Sieve) -> tuple[Unwrapped, int] | None:
+    """The records of a native text that a sieve lets through, and how many there are in all; None where it is not native.
+
+    Only what is let through is looked at closely: that the rest are objects and UTF-8 is not asked.
+    """
+    try:
+        records = _native.decode(raw).Records
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    lengths = [memoryview(record).nbytes for record in records]
+    if len(_NATIVE) + sum(lengths) + max(len(lengths) - 1, 0) + len(_END) != len(raw.rstrip(b"\r\n")):
+        return None
+    kept = sieve.hits_of_native(raw, lengths)
+    chosen = [bytes(records[position]) for position in kept]
+    if not all(record.startswith(_OPENING) and _is_utf8(record) for record in chosen):
+        return None
+    return Unwrapped("records", chosen, kept, []), len(records)
 
 
 def _nothing_else(raw: bytes, records: list[msgspec.Raw]) -> bool:
