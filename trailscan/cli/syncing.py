@@ -154,11 +154,16 @@ class _Run:
     def run(self, workers: Workers | None) -> int:
         """Fetch and load, then say what happened."""
         from trailscan.store.backlog import Backlog
-        from trailscan.store.intake import Intake
+        from trailscan.store.database import Database
+
+        database = Database(self._archive.database)
+        database.create()
+        backlog = Backlog(self._archive, database, self._wish.only if self._wish.load else None)
+        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop)
+        sync.start(self._place.parts, self._place.survey.loose, self._place.scope)
+        from trailscan.store.intake import Intake  # brings pyarrow, while the first objects are on their way
 
         intake = Intake(self._archive, workers, self._wish.only, self._stop)
-        backlog = Backlog(self._archive, intake.database, self._wish.only if self._wish.load else None)
-        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop)
         incoming = chain(backlog.incoming, self._incoming(sync, backlog.failed))
         if self._wish.load:
             for loaded in intake.load(incoming):
@@ -174,7 +179,7 @@ class _Run:
 
     def _incoming(self, sync: Sync, failed: dict[str, int]) -> "Iterator[Incoming | None]":
         """What arrives, as the intake wants it; what does not is noted for the end."""
-        for arrived in sync.run(self._place.parts, self._place.survey.loose, self._place.scope):
+        for arrived in sync.arrivals():
             self._terminal.progress(endings.sync_progress(sync, self._tally))
             if arrived is None:
                 yield None

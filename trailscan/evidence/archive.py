@@ -6,6 +6,7 @@ and is the source of truth: the database can be made anew from it and the object
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import itertools
 import os
@@ -86,12 +87,7 @@ class Archive:
         digest = hashlib.sha256(data).hexdigest()
         try:
             fresh = self._write(data, last_modified)
-            try:
-                path = self._free(path, digest)
-                self._move(fresh, self.place(path))
-            except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                path = self._free(self._around(path), digest)
-                self._move(fresh, self.place(path))
+            path = self._lay(fresh, path, digest)
         except OSError as error:
             raise ArchiveError(f"cannot write {self.place(path)}: {error.strerror}", "is the disk full?") from error
         return path, digest
@@ -166,6 +162,19 @@ class Archive:
                 return path
         return f"{path}~{digest[:16]}"
 
+    def _lay(self, fresh: str, path: str, digest: str) -> str:
+        """Move a fresh file to its path, or where it finds room beside others; returns where that is."""
+        wanted = path
+        for _ in range(wanted.count("/")):  # while other threads may make a file of each of its folders
+            free = self._free(path, digest)
+            try:
+                self._move(fresh, self.place(free))
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                path = self._around(wanted)
+            else:
+                return free
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
     def _around(self, path: str) -> str:
         """The path with "~" after each folder whose place a file has: S3 can hold both `a` and `a/b`."""
         parts = path.split("/")
@@ -176,10 +185,13 @@ class Archive:
 
     def _write(self, data: bytes, last_modified: datetime | None) -> str:
         fresh = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
-        with open(fresh, "wb", buffering=0) as file:
+        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+        try:
             written = 0
             while written < len(data):
-                written += file.write(memoryview(data)[written:])
+                written += os.write(descriptor, memoryview(data)[written:])
+        finally:
+            os.close(descriptor)
         if last_modified is not None:
             seconds = last_modified.replace(tzinfo=UTC).timestamp()
             os.utime(fresh, (seconds, seconds))

@@ -25,7 +25,7 @@ from typing import IO, Generic, Protocol, TypeVar, cast
 import msgspec
 
 from trailscan.errors import SourceError
-from trailscan.evidence.keys import parse_name
+from trailscan.evidence.keys import Level, depth, parse_name
 
 DATABASE = "trailscan.duckdb"  # beside `objects/` it marks a folder as an archive of ours
 LARGEST = 2 << 30  # bytes of one object; CloudTrail's own reach some hundred MB inflated
@@ -150,6 +150,8 @@ def _walk(root: str, survey: Survey) -> Iterator[LocalObject]:
         for entry in pending[-1]:
             try:
                 if entry.is_dir(follow_symlinks=False):
+                    if _is_foreign(entry.path, survey):
+                        continue
                     pending.append(_entries(entry.path, survey))
                     break
                 if _is_wanted(entry, inside, survey):
@@ -183,6 +185,15 @@ def _is_wanted(entry: os.DirEntry[str], inside: str, survey: Survey) -> bool:
         survey.problems.append(Problem(_printable(entry.path), reason))
         return False
     return _container_of(entry.name) is not None or _can_hold_records(entry.name, survey)
+
+
+def _is_foreign(folder: str, survey: Survey) -> bool:
+    """Tell whether a folder is another service's, as in `AWSLogs/111122223333/Config`, and count it then."""
+    place = depth(folder.replace(os.sep, "/") + "/")
+    if place.level is not Level.FOREIGN:
+        return False
+    survey.passed_over[f"of other services ({_printable(os.path.basename(folder))})"] += 1
+    return True
 
 
 def _can_hold_records(name: str, survey: Survey) -> bool:
@@ -229,7 +240,7 @@ def _member(found: LocalObject, survey: Survey) -> Iterator[LocalObject]:
         survey.passed_over["._*"] += 1
     elif _container_of(found.name):
         survey.problems.append(Problem(display_name(found), "an archive within an archive is not opened: unpack it"))
-    elif _can_hold_records(found.name, survey):
+    elif not _is_foreign(os.path.dirname(found.member or ""), survey) and _can_hold_records(found.name, survey):
         yield found
 
 

@@ -141,6 +141,8 @@ class Bucket:
     def _home_client(self) -> "S3Client":
         """A client for the region where the bucket lies: elsewhere S3 only redirects."""
         client = _client(self._session, self._access, None)
+        if self._access.endpoint_url is not None:
+            return client
         head = client.head_bucket(Bucket=self.name)
         region = head.get("BucketRegion")
         if region and region != client.meta.region_name and self._access.endpoint_url is None:

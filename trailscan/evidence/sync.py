@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from queue import Empty, Queue
+from queue import Empty, Queue, SimpleQueue
 
 import msgspec
 
@@ -24,11 +24,15 @@ from trailscan.evidence.s3 import Bucket, Fetched, Listed, ObjectRefused
 
 FETCHERS = 32  # threads; each waits on the network most of its time
 LISTERS = 8
+HANDFUL = 8  # objects that a thread takes at once: handing over costs more than a small object
 PASS_ON = 0.2  # seconds after which what was fetched is passed on, however little
 HEARTBEAT = 1.0  # seconds after which a None is passed on, so that who waits can look at the clock
 TRIES = 3  # of an object whose length is wrong; S3's own errors are tried again by the client
 PASS_ON_OBJECTS = 200
 HOPELESS = 100  # objects that fail in a row
+
+
+Want = Callable[[list[Listed]], None]  # takes objects to fetch, in handfuls
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -67,10 +71,11 @@ class Sync:
         self._held = held
         self._stop = stop
         self._lock = threading.Lock()
-        self._wanted: Queue[Listed | None] = Queue(FETCHERS * 8)
-        self._done: Queue[Origin | Missing | None] = Queue()
+        self._wanted: Queue[list[Listed] | None] = Queue(FETCHERS * 2)
+        self._done: SimpleQueue[list[Origin | Missing] | None] = SimpleQueue()
         self._fetching = FETCHERS
         self._failures = 0
+        self._threads: list[threading.Thread] = []
 
     def plan(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> None:
         """List and count, and fetch nothing. Raises what listing raises."""
@@ -80,12 +85,20 @@ class Sync:
 
     def run(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> Iterator[list[Origin | Missing] | None]:
         """List and fetch; yields what arrived, in small lists, and None when nothing did for a while."""
-        threads = [threading.Thread(target=self._fetch_all, daemon=True) for _ in range(FETCHERS)]
-        threads.append(threading.Thread(target=self._list_and_close, args=(parts, loose, scope), daemon=True))
-        for thread in threads:
+        self.start(parts, loose, scope)
+        yield from self.arrivals()
+
+    def start(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> None:
+        """Begin to list and fetch, in threads."""
+        self._threads = [threading.Thread(target=self._fetch_all, daemon=True) for _ in range(FETCHERS)]
+        self._threads.append(threading.Thread(target=self._list_and_close, args=(parts, loose, scope), daemon=True))
+        for thread in self._threads:
             thread.start()
-        yield from self._arrivals()
-        for thread in threads:
+
+    def arrivals(self) -> Iterator[list[Origin | Missing] | None]:
+        """What arrives, in small lists, each on the disk and in the manifest; None when nothing did for a while."""
+        yield from self._batches()
+        for thread in self._threads:
             thread.join()
 
     # Listing
@@ -95,7 +108,7 @@ class Sync:
         for _ in range(FETCHERS):
             self._wanted.put(None)
 
-    def _list_all(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope, want: Callable[[Listed], None]) -> None:
+    def _list_all(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope, want: Want) -> None:
         try:
             with ThreadPoolExecutor(LISTERS) as pool:
                 list(pool.map(lambda part: self._list_part(part, scope, want), parts))
@@ -104,18 +117,18 @@ class Sync:
             self._give_up(error)
         self.listing = False
 
-    def _list_part(self, part: Part, scope: Scope, want: Callable[[Listed], None]) -> None:
+    def _list_part(self, part: Part, scope: Scope, want: Want) -> None:
         for page, beyond in list_part(self._bucket, part, scope):
             if self._over():
                 return
             self._choose(page, want, beyond)
 
-    def _choose_loose(self, loose: list[Listed], scope: Scope, want: Callable[[Listed], None]) -> None:
+    def _choose_loose(self, loose: list[Listed], scope: Scope, want: Want) -> None:
         """What lies outside of CloudTrail's folders tells by its name alone whether it is in scope; what was named, is."""
         wanted = [listed for listed in loose if listed.bytes is None or scope.takes_object(listed.key)]
         self._choose(wanted, want, len(loose) - len(wanted))
 
-    def _choose(self, page: list[Listed], want: Callable[[Listed], None], beyond: int) -> None:
+    def _choose(self, page: list[Listed], want: Want, beyond: int) -> None:
         held = {listed.key for listed in page if listed.etag and self._held.has(self._name(listed.key), listed.etag)}
         wanted = [listed for listed in page if listed.key not in held]
         with self._lock:
@@ -129,20 +142,24 @@ class Sync:
                 place = (naming.account_id or "-", naming.region or "-")
                 self.by_place[place] += 1
                 self.bytes_by_place[place] += listed.bytes or 0
-        for listed in wanted:
-            want(listed)
+        for start in range(0, len(wanted), HANDFUL):
+            want(wanted[start : start + HANDFUL])
 
     # Fetching
 
     def _fetch_all(self) -> None:
-        while (listed := self._wanted.get()) is not None:
-            if self._over():
-                continue  # drain, so that the listing does not wait for room
+        while (handful := self._wanted.get()) is not None:
+            fetched: list[Origin | Missing] = []
             try:
-                if (fetched := self._fetch(listed)) is not None:
-                    self._done.put(fetched)
+                for listed in handful:
+                    if self._over():
+                        break  # the rest is drained, so that the listing does not wait for room
+                    if (found := self._fetch(listed)) is not None:
+                        fetched.append(found)
             except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
                 self._give_up(error)
+            if fetched:
+                self._done.put(fetched)
         with self._lock:
             self._fetching -= 1
             last = self._fetching == 0
@@ -208,26 +225,24 @@ class Sync:
 
     # Passing on
 
-    def _arrivals(self) -> Iterator[list[Origin | Missing] | None]:
+    def _batches(self) -> Iterator[list[Origin | Missing] | None]:
         arrived: list[Origin | Missing] = []
         due = time.monotonic() + PASS_ON
         over = False
         while not over:
             try:
-                item = self._done.get(timeout=PASS_ON if arrived else HEARTBEAT)
+                handful = self._done.get(timeout=PASS_ON if arrived else HEARTBEAT)
             except Empty:
-                item = None
-                if not arrived:
-                    yield None
-                    continue
+                due = 0.0
             else:
-                over = item is None
-            if item is not None:
-                arrived.append(item)
-            if arrived and (over or item is None or len(arrived) >= PASS_ON_OBJECTS or time.monotonic() >= due):
+                over = handful is None
+                arrived += handful or []
+            if arrived and (over or len(arrived) >= PASS_ON_OBJECTS or time.monotonic() >= due):
                 self._archive.record([origin for origin in arrived if isinstance(origin, Origin)])
                 yield arrived
                 arrived, due = [], time.monotonic() + PASS_ON
+            elif not arrived and not over:
+                yield None
 
     def _give_up(self, error: BaseException) -> None:
         with self._lock:

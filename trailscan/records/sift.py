@@ -32,6 +32,7 @@ _LIST_IS_LAST = re.compile(r"\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?(?:\Z|[\[{])")
 _LIST_ENDS = re.compile(r"[ \t\r\n]*+\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?\Z")
 _OTHER_DOCUMENT = re.compile(r'\{[ \t\r\n]*+"(?:Records|records|Events|events|logEvents|messageType|results)"|\d')
 _LEFTOVERS = re.compile(r"[ \t\r\n,\]}]*+")
+_SHORTEST_EVENT = 60  # bytes: no more than the names of the four members of an `_Event` take
 _LOOK_BACK = 64  # characters: a string cut open swallows the opening of the record behind it, white space and all
 _EMPTY_OBJECT = re.compile(rb"\{[ \t\r\n]*+\}")
 _UNCERTAIN = "The records from index %d on stand behind damage and may be part of a broken record's own text."
@@ -191,8 +192,9 @@ class Walk:
 
     def _opens_document(self, position: int) -> bool:
         """Whether what starts here stands in no list: at the start of a line, or behind neither comma nor bracket."""
-        before = self.text[max(0, position - _LOOK_BACK) : position]
-        return position == 0 or before.endswith("\n") or before.rstrip(_SPACES)[-1:] not in ("", ",", "[")
+        if position == 0 or self.text[position - 1] == "\n":
+            return True
+        return self.text[max(0, position - _LOOK_BACK) : position].rstrip(_SPACES)[-1:] not in ("", ",", "[")
 
     def _document(self, position: int) -> int:
         if self.text[position] in "{[":
@@ -207,7 +209,7 @@ class Walk:
 
     def _line(self, position: int, end: int) -> int | None:
         """Take a line that is one usual record, without walking it."""
-        line = self.raw[position:end].rstrip() if end - position < 1 << 20 else b""
+        line = self.raw[position:end].rstrip() if _SHORTEST_EVENT <= end - position < 1 << 20 else b""
         if not line.startswith(b"{") or not _is_event(line):
             return None
         self.sift.keep(line, self._where(position))
@@ -399,7 +401,9 @@ class _Object:
     def _leaf(self, end: int) -> None:
         """Know the object by the names of its members: a record, an envelope of one, or nothing of ours."""
         names, sift = self.values.keys(), self.on.sift
-        if names & _RECORD_MARKS and (not self.opened or _is_event(self.on.raw[self.start : end])):
+        if not names and not self.opened:
+            self.on.refuse(self.start, "an empty object")
+        elif names & _RECORD_MARKS and (not self.opened or _is_event(self.on.raw[self.start : end])):
             self.on.take(self.start, end)
         elif self.opened or self._is_control():
             return
@@ -418,7 +422,7 @@ class _Object:
         elif shape := next((shape for name, shape in _CONTAINERS.items() if self._text(name) == "null"), None):
             sift.named(shape)
         else:
-            self.on.refuse(self.start, "another object" if names else "an empty object")
+            self.on.refuse(self.start, "another object")
 
     def _envelope(self, shape: str, name: str) -> None:
         self.on.sift.named(shape)

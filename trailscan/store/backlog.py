@@ -1,12 +1,15 @@
 """What an earlier run left to do: objects that a killed process had fetched and not loaded, and those not loaded in full."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.origin import name_of, state_of
 from trailscan.store.database import Database
 from trailscan.store.holdings import failed_ids, held, manifest_mark, unread
-from trailscan.store.intake import Incoming
+
+if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
+    from trailscan.store.intake import Incoming
 
 
 class Backlog:
