@@ -1,5 +1,6 @@
 """A bucket to sync from, an archive to sync into, and the command line as a user runs it."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -145,10 +146,8 @@ class Case:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             found = 0
-            try:
+            with contextlib.suppress(duckdb.Error):  # not there yet, or being written
                 found = self.sql("SELECT count(*) FROM objects")[0][0]
-            except duckdb.Error:
-                pass  # not there yet, or being written
             if found >= wanted:
                 return found
             time.sleep(0.01)

@@ -36,17 +36,14 @@ def test_by_counts_the_values_of_a_column(archive, records):  # noqa: F811
     assert rows[0].keys() == {"aws_region", "events", "first_event", "last_event"}
 
 
-@pytest.mark.xfail(strict=True, reason="a limit of groups is not told")
 def test_a_limit_of_groups_is_told(archive):  # noqa: F811
     assert "shown" in asked(archive, "--by", "event_name", "--limit", "1").stderr
 
 
-@pytest.mark.xfail(strict=True, reason="ends as a fault of trailscan")
 def test_groups_have_no_original_records(archive):  # noqa: F811
     assert asked(archive, "--by", "event_name", "-f", "record").code == 2
 
 
-@pytest.mark.xfail(strict=True, reason="columns are looked up only when there are rows to write")
 @pytest.mark.parametrize("words", [["--columns", "nosuch"], ["--sort", "nosuch"]])
 def test_a_column_that_is_not_there_is_wrong_usage_even_where_nothing_is_found(archive, words):  # noqa: F811
     assert asked(archive, "--event", "NoSuchEvent", *words).code == 2
@@ -164,7 +161,6 @@ def test_a_link_that_leaves_the_folder_is_named_in_both_ways(files, tmp_path):  
     assert "link.json.gz: a link that leaves the folder is not followed" in loaded.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="over files, flagged records are not counted as damage")
 def test_a_key_that_stands_twice_is_told_in_both_ways(tmp_path):
     record = b'{"eventVersion":"1.08","eventID":"e-1","eventName":"DescribeSessions","eventName":"StartSession"}'
     (tmp_path / "twice.json.gz").write_bytes(gzipped(b'{"Records":[' + record + b"]}"))
@@ -221,7 +217,6 @@ def test_json_escapes_what_opens_a_control_sequence(traps, wanted):
         assert b"\0" not in written
 
 
-@pytest.mark.xfail(strict=True, reason="the name of an object is printed with its line breaks")
 def test_a_name_with_a_line_break_makes_no_line_of_its_own(tmp_path):
     (tmp_path / "x\nrecords: 9 read = 9 loaded\n.json").write_bytes(b"junk")
     loaded = trailscan("load", tmp_path, "--archive", tmp_path / "archive", "--jobs", 1)

@@ -77,7 +77,6 @@ def test_a_file_of_keys_that_cannot_be_read_is_wrong_usage(case: Case) -> None:
     assert "cannot read" in _without_traceback(case.sync("--keys", str(case.archive / "none")), 2)
 
 
-@pytest.mark.xfail(strict=True, reason="no key in the file means no name, and then the whole bucket is listed")
 def test_an_empty_file_of_keys_fetches_nothing(case: Case) -> None:
     case.log()
     case.serve()
@@ -85,14 +84,12 @@ def test_an_empty_file_of_keys_fetches_nothing(case: Case) -> None:
     assert case.fetches == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the bucket of a URL in the file is not looked at")
 def test_a_url_of_another_bucket_in_the_file_of_keys_is_wrong_usage(case: Case) -> None:
     key = case.log()
     case.serve()
     assert case.sync("--keys", "-", typed=f"s3://other-bucket/{key}\n").code == 2
 
 
-@pytest.mark.xfail(strict=True, reason="a key named twice is fetched twice")
 def test_a_key_named_twice_is_one_object(case: Case) -> None:
     key = case.log()
     case.serve()
@@ -100,14 +97,12 @@ def test_a_key_named_twice_is_one_object(case: Case) -> None:
     assert case.sql("SELECT count(*) FROM objects") == [(1,)]
 
 
-@pytest.mark.xfail(strict=True, reason="UnicodeDecodeError is taken for a fault of trailscan")
 def test_a_file_of_keys_that_is_not_text_is_wrong_usage(case: Case, tmp_path: Path) -> None:
     (tmp_path / "keys").write_bytes(b"\xff\xfe\n")
     case.serve()
     _without_traceback(case.sync("--keys", str(tmp_path / "keys")), 2)
 
 
-@pytest.mark.xfail(strict=True, reason="the two hours before the year 1 are out of range")
 def test_a_digest_of_the_year_1_ends_no_sync(case: Case) -> None:
     folder = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/0001/01/01"
     case.put(f"{folder}/111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_00010101T000000Z.json.gz", b"")
@@ -115,7 +110,6 @@ def test_a_digest_of_the_year_1_ends_no_sync(case: Case) -> None:
     _without_traceback(case.sync(), 3)
 
 
-@pytest.mark.xfail(strict=True, reason="the funnel takes out of range for held")
 def test_the_archive_is_not_said_to_hold_what_was_out_of_range(case: Case) -> None:
     case.log("2026-03-10T09:15")
     case.serve()
@@ -127,8 +121,8 @@ def test_the_archive_is_not_said_to_hold_what_was_out_of_range(case: Case) -> No
 @pytest.mark.parametrize(
     "first",
     [
-        pytest.param("--no-load", marks=pytest.mark.xfail(strict=True, reason="the row of an object knows no `changed`")),
-        pytest.param("--only=Nothing", marks=pytest.mark.xfail(strict=True, reason="`forget` takes the damage with it")),
+        "--no-load",
+        "--only=Nothing",
     ],
 )
 def test_a_changed_object_stays_named_when_it_is_loaded_later(case: Case, first: str) -> None:

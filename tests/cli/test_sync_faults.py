@@ -82,7 +82,13 @@ def test_a_listing_that_is_denied_ends_the_run_with_the_reason(case: Case) -> No
 def test_odd_keys_land_inside_the_archives_folder_and_folder_markers_are_no_damage(case: Case, tmp_path: Path) -> None:
     region = "AWSLogs/111122223333/CloudTrail/eu-west-1/"
     text = json.dumps({"Records": [world.World(1).record(world.START, "111122223333", "eu-west-1")]})
-    odd = ["2026/03/01/a//b", "2026/03/01/new\nline", "2026/03/01/../../../../../../../../out", "2026/03/02/x\x01", "2026/03/02/~/.ssh/k"]
+    odd = [
+        "2026/03/01/a//b",
+        "2026/03/01/new\nline",
+        "2026/03/01/../../../../../../../../out",
+        "2026/03/02/x\x01",
+        "2026/03/02/~/.ssh/k",
+    ]
     odd += ["2026/03/03/é %41.json", "2026/03/03/slash/", "2026/03/04", "2026/03/04/below-a-file", "2026/03/05/CON"]
     keys = {region + name: text for name in odd} | {region: "", f"{region}2026/": "", f"{region}2026/03/": ""}
     keys["/111122223333_CloudTrail_eu-west-1_20260301T0005Z_0000000000000001.json"] = text

@@ -1,0 +1,1 @@
+"""Tests of where evidence comes from: keys, places, folders, buckets, the archive."""

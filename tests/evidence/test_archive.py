@@ -39,7 +39,9 @@ def test_other_content_under_the_same_path_is_laid_beside_it_and_the_same_conten
 
 
 @given(st.permutations(["a", "a/b", "a/b/c", "a/b/c/d", "e"]))
-def test_keys_that_are_folders_of_others_all_have_their_place(tmp_path_factory: pytest.TempPathFactory, keys: list[str]) -> None:
+def test_keys_that_are_folders_of_others_all_have_their_place(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[str]
+) -> None:
     archive = Archive(str(tmp_path_factory.mktemp("case")))
     archive.create()
     places = {key: archive.put(f"objects/b/{key}", key.encode(), None)[0] for key in keys}

@@ -11,6 +11,7 @@ from tests.support import world
 from trailscan.evidence.listing import Scope, Survey, list_part, parts_of
 
 ACCOUNTS, REGIONS = ("111122223333", "444455556666"), ("eu-west-1", "us-east-1")
+ALL = Scope()
 START = datetime(2026, 3, 1)  # noqa: DTZ001 - UTC without zone, as everywhere
 
 
@@ -18,7 +19,7 @@ def _key(minutes: int = 0, account: str = ACCOUNTS[0], region: str = REGIONS[0],
     return world.key(account, region, START + timedelta(minutes=minutes), f"{minutes:016}", **more)  # type: ignore[arg-type]
 
 
-def _listed(served: Served, prefix: str = "", scope: Scope = Scope()) -> tuple[list[str], int, Survey]:
+def _listed(served: Served, prefix: str = "", scope: Scope = ALL) -> tuple[list[str], int, Survey]:
     """The keys that are wanted, the number beyond, and what was left alone."""
     bucket, survey = served.open(), Survey()
     keys: list[str] = []

@@ -21,12 +21,15 @@ from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.s3 import Bucket, Listed, ObjectRefused
 from trailscan.evidence.sync import Missing, Sync
 
+ALL = Scope()
 WHEN = world.START
 FOLDER = f"AWSLogs/{world.ACCOUNT}/CloudTrail/{world.REGION}/2026/03"
 NUMBERS = count()
 
 
-def _run(bucket: Bucket, archive: Archive, held: Held, scope: Scope = Scope(), prefix: str = "") -> tuple[Sync, list[Origin | Missing]]:
+def _run(
+    bucket: Bucket, archive: Archive, held: Held, scope: Scope = ALL, prefix: str = ""
+) -> tuple[Sync, list[Origin | Missing]]:
     sync, survey = Sync(bucket, archive, held, lambda: False), Survey()
     found = sync.run(parts_of(bucket, prefix, scope, survey, 4), survey.loose, scope)
     return sync, [each for arrived in found for each in arrived or []]
@@ -40,7 +43,9 @@ def _got(served: Served, key: str, *faults: Rule) -> bytes:
     return served.open(*faults).get(Listed(key, None, None, None)).data
 
 
-FATES = st.lists(st.sampled_from(["there", "held", "changed", "denied", "archived", "length", "beyond", "flat", "odd"]), max_size=12)
+FATES = st.lists(
+    st.sampled_from(["there", "held", "changed", "denied", "archived", "length", "beyond", "flat", "odd"]), max_size=12
+)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,12 +103,25 @@ def test_the_same_bytes_under_another_etag_are_no_change(served: Served, archive
     assert sync.counts.changed == 0
 
 
+@pytest.mark.parametrize("name", ["incoming", "keys", "objects"])
+def test_a_bucket_named_as_the_archives_own_folders_are_is_as_safe_as_any(
+    served: Served, archive: Archive, buckets: Path, name: str
+) -> None:
+    alike = Served(served.standin, buckets / name)
+    key = alike.put(f"{FOLDER}/01/x.json.gz", b"body")
+    _, [found] = _run(alike.open(), archive, Held(()))
+    with archive.lock():  # which sweeps incoming/
+        assert isinstance(found, Origin)
+        assert Path(archive.place(found.path)).read_bytes() == b"body"
+        assert found.path == f"objects/{name}/{key}"
+
+
 def test_a_plan_counts_the_same_as_a_run_and_fetches_nothing(served: Served, archive: Archive) -> None:
     for number in range(5):
         served.put(f"{FOLDER}/01/{number}.json.gz", b"x" * number)
     bucket, survey = served.open(), Survey()
     plan = Sync(bucket, archive, Held(()), lambda: False)
-    plan.plan(parts_of(bucket, "", Scope(), survey, 4), survey.loose, Scope())
+    plan.plan(parts_of(bucket, "", ALL, survey, 4), survey.loose, ALL)
     assert (plan.counts.wanted, plan.counts.wanted_bytes) == (5, 10)
     assert served.asked("GetObject") == 0
     sync, _ = _run(bucket, archive, Held(()))
@@ -138,7 +156,7 @@ def test_a_run_that_is_stopped_ends_with_a_funnel_that_adds_up(served: Served, a
         served.put(f"{FOLDER}/01/{number:03}.json.gz")
     bucket, survey, asked = served.open(), Survey(), iter(range(1_000_000))
     sync = Sync(bucket, archive, Held(()), lambda: next(asked) > 100)
-    arrived = list(_flat(sync.run(parts_of(bucket, "", Scope(), survey, 4), survey.loose, Scope())))
+    arrived = list(_flat(sync.run(parts_of(bucket, "", ALL, survey, 4), survey.loose, ALL)))
     assert sync.counts.fetched == len(arrived) < 500
     assert sync.counts.listed == sync.counts.wanted == 500
 

@@ -133,6 +133,12 @@ def test_lines_cut_off_one_behind_the_other_hide_no_record():
     assert seconds_of(unwrap(cut * 9 + b'{"Records":[' + B + b"]}\n")) == ["01"] * 9 + ["02"]
 
 
+@pytest.mark.parametrize("end", [b":", b"[", b'"', b'"x":', b'"x":[', b'"x":"'])
+def test_a_line_cut_off_swallows_no_line_behind_it(end):
+    cut = b'{"eventVersion":"1.11","userAgent"' + end
+    assert seconds_of(unwrap(A + b"\n" + cut + b"\n" + B + b"\n" + C + b"\n")) == ["01", "02", "03"]
+
+
 def test_doubt_is_named_however_much_else_is_damaged():
     found = unwrap(b"[" + b"7," * 2_000 + OOPS + b"," + A + b'],"x":1}')
     assert {"more-damage", "uncertain"} <= {damage.what for damage in found.damage}

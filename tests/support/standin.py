@@ -252,7 +252,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, request: Request, item: StoredObject, span: tuple[int, int], fault: Rule | None) -> None:
         start, end = span
-        partial = f"Content-Range: bytes {start}-{end - 1}/{item.size}\r\n" if end - start < item.size else ""
+        partial = f"Content-Range: bytes {start}-{end - 1}/{item.size}\r\n" if request.byte_range and item.size else ""
         head = head_of(206 if partial else 200, end - start, item.headers() + partial)
         if request.method == "HEAD":
             self.transport.write(head)

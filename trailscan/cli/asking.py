@@ -10,7 +10,7 @@ import msgspec
 from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.writing import write_records, write_table
-from trailscan.errors import ExitCode
+from trailscan.errors import ExitCode, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.search.filters import Filters
 from trailscan.search.times import parse_time
@@ -67,22 +67,40 @@ class Asking:
 
     def answer(self, resting: endings.Resting) -> int:
         """Write what was asked for to stdout or the file, and what it rests on to stderr; gives the exit code."""
-        shape, basis = self._shape, self._answer.basis
-        lost: list[str] = []
-        if shape.count:
-            sys.stdout.write(f"{basis.events}\n")
-        elif shape.format == "record":
-            write_records(self._table(), self._place, lost.append, shape.output)
-        elif basis.events or shape.format != "table":
-            write_table(self._table(), shape.format, shape.output)
-        shown = None if shape.count or shape.by else shape.limit
-        self._terminal.say("\n".join(endings.of_answer(basis, resting, shown, lost)))
+        basis = self._answer.basis
+        lost = self._write()
+        self._terminal.say("\n".join(endings.of_answer(basis, resting, self._shown(), lost)))
         if not basis.events:
             self._terminal.say("\n".join(self._why_none(resting)))
         return ExitCode.DAMAGED if resting.damaged or basis.conflicts or lost else ExitCode.DONE
 
+    def _write(self) -> list[str]:
+        """Write the answer; returns what should have been in it and could not be had."""
+        shape, lost = self._shape, list[str]()
+        if shape.count:
+            sys.stdout.write(f"{self._answer.basis.events}\n")
+        elif shape.format == "record":
+            write_records(self._table(), self._place, lost.append, shape.output)
+        else:
+            table = self._table()
+            if self._answer.basis.events or shape.format != "table" or shape.output:
+                write_table(table, shape.format, shape.output)
+        return lost
+
+    def _shown(self) -> str:
+        """`10 shown of ` where a limit cut the answer."""
+        shape = self._shape
+        if shape.limit is None or shape.count:
+            return ""
+        if shape.by is None:
+            return f"{shape.limit:,} shown of " if shape.limit < self._answer.basis.events else ""
+        groups = self._answer.number_of_groups(shape.by)
+        return f"{shape.limit:,} of {groups:,} values shown: " if shape.limit < groups else ""
+
     def _table(self) -> "Table":
         shape = self._shape
+        if shape.by is not None and shape.format == "record":
+            raise UsageError("--by counts, and has no original records to show", "choose another --format")
         if shape.by is not None:
             return self._answer.groups(shape.by, shape.limit)
         return self._answer.table(self._columns(), shape.sort, shape.limit)

@@ -8,7 +8,9 @@ import msgspec
 
 from trailscan.evidence.folder import Problem, Survey
 from trailscan.search.filters import Filters
+from trailscan.store.counts import NAMED, Loaded
 from trailscan.views.amounts import count, duration, rate, size
+from trailscan.views.escape import for_terminal
 
 if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.cli.run import Tally
@@ -17,9 +19,6 @@ if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.evidence.sync import Counts, Sync
     from trailscan.search.question import Basis
     from trailscan.store.holdings import Holdings
-    from trailscan.store.load import Loaded
-
-NAMED = 5  # damaged things that are named one by one
 
 
 def equation(total: int, noun: str, parts: Sequence[tuple[int, str]]) -> str:
@@ -45,7 +44,7 @@ def sync_funnel(counts: "Counts", load: bool) -> list[str]:
         (unreached, "not reached"),
     ]
     lines = [f"objects: {equation(counts.listed, 'listed', parts)}" + (f" ({size(counts.bytes)})" if counts.bytes else "")]
-    if counts.listed and counts.listed == counts.held + counts.beyond:
+    if counts.held and counts.listed == counts.held + counts.beyond:
         lines.append("nothing to fetch: the archive holds each of them with the ETag that the bucket shows")
     if counts.changed:
         changed = count(counts.changed, "object")
@@ -72,7 +71,7 @@ def of_listing(survey: "BucketSurvey", scope: "Scope") -> list[str]:
     lines = []
     if survey.others:
         names = ", ".join(f"{name} x{number}" if number > 1 else name for name, number in survey.others.most_common(NAMED))
-        lines.append(f"left alone: {count(survey.others.total(), 'folder')} of other services ({names})")
+        lines.append(f"left alone: {count(survey.others.total(), 'folder')} of other services ({for_terminal(names)})")
     if survey.pruned:
         lines.append(f"left out: {count(survey.pruned, 'folder')} of accounts or regions that were not asked for")
     if survey.unsearched:
@@ -90,21 +89,21 @@ def missing_lines(named: Sequence[tuple[str, str]]) -> list[str]:
     if not named:
         return []
     lines = [f"{count(len(named), 'object')} could not be fetched (the next sync tries again; `trailscan status` lists all):"]
-    return lines + [f"  {key}: {reason}" for key, reason in named[:NAMED]]
+    return lines + _told(named)
 
 
-def found_funnel(found: int, loaded: "Loaded", held: int, survey: Survey) -> str:
+def found_funnel(found: int, loaded: Loaded, held: int, survey: Survey) -> str:
     """What became of the files that were found."""
     unnamed = found - loaded.objects - held
     parts = [(loaded.objects, "loaded"), (held, "held already"), (unnamed, "not reached or not usable")]
     line = f"objects: {equation(found, 'found', parts)}"
     if survey.passed_over:
-        kinds = ", ".join(f"{number:,} {name}" for name, number in survey.passed_over.most_common(NAMED))
+        kinds = ", ".join(f"{number:,} {for_terminal(name)}" for name, number in survey.passed_over.most_common(NAMED))
         line += f"; passed over: {kinds}"
     return line
 
 
-def of_loading(loaded: "Loaded", seconds: float, problems: Sequence[Problem]) -> list[str]:
+def of_loading(loaded: Loaded, seconds: float, problems: Sequence[Problem]) -> list[str]:
     """The records' funnel, the speed, and the damage by name."""
     parts = [
         (loaded.loaded, "loaded"),
@@ -129,7 +128,7 @@ def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
     if not total:
         return []
     lines = [f"{count(total, 'object')} damaged (`trailscan status` lists all):"]
-    return lines + [f"  {key}: {reason}" for key, reason in named[:NAMED]]
+    return lines + _told(named)
 
 
 def of_status(held: "Holdings") -> list[str]:
@@ -165,15 +164,15 @@ def resting_on(held: "Holdings") -> Resting:
         limits.append(f"{count(held.failed, 'object')} could not be fetched (`trailscan status`)")
     if held.unloaded:
         limits.append(f"{count(held.unloaded, 'object')} fetched but not loaded yet: the next `trailscan sync` loads them")
-    limits += [f"some objects were loaded with --only {names}: their other events are not here" for names in held.only]
+    limits += [
+        f"some objects were loaded with --only {for_terminal(names)}: their other events are not here" for names in held.only
+    ]
     return Resting(held.objects, held.damaged, held.first_event, held.last_event, limits)
 
 
-def of_answer(basis: "Basis", resting: Resting, limit: int | None, lost: Sequence[str]) -> list[str]:
+def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str]) -> list[str]:
     """`31 events in 2 of 7,883 objects; 1 object damaged (trailscan status)`, and what else must be known."""
-    line = f"{count(basis.events, 'event')} in {basis.objects:,} of {count(resting.objects, 'object')}"
-    if limit is not None and limit < basis.events:
-        line = f"{limit:,} shown of {line}"
+    line = f"{shown}{count(basis.events, 'event')} in {basis.objects:,} of {count(resting.objects, 'object')}"
     if resting.damaged:
         line += f"; {count(resting.damaged, 'object')} damaged"
         line += "" if resting.named else " (trailscan status)"
@@ -182,9 +181,9 @@ def of_answer(basis: "Basis", resting: Resting, limit: int | None, lost: Sequenc
     lines = [line]
     if basis.conflicts:
         lines.append(f"beware: {count(basis.conflicts, 'event')} in versions that differ under one event id; all are shown")
-    lines += [f"  {key}: {reason}" for key, reason in resting.named[:NAMED]]
+    lines += _told(resting.named)
     lines += resting.limits
-    lines += [f"missing: {reason}" for reason in lost[:NAMED]]
+    lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
     return lines
 
 
@@ -194,10 +193,15 @@ def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequen
         return ["nothing was searched: there is no object here"]
     lines = []
     if similar and not set(similar) & set(filters.event):
-        lines.append(f"did you mean {' or '.join(similar)}?")
+        lines.append(f"did you mean {for_terminal(' or '.join(similar))}?")
     if resting.first_event and resting.last_event and (filters.since or filters.until):
         lines.append(f"the events held lie between {resting.first_event}Z and {resting.last_event}Z")
     if len(alone) > 1 or (alone and resting.first_event):
         told = ", ".join(f"--{name.replace('_', '-')} {number:,}" for name, number in alone)
         lines.append(f"each filter alone lets through: {told}")
     return lines
+
+
+def _told(named: Sequence[tuple[str, str]]) -> list[str]:
+    """A line for each of the first few; names and reasons may hold line breaks of an attacker's, so each is escaped."""
+    return [f"  {for_terminal(key)}: {for_terminal(reason)}" for key, reason in named[:NAMED]]

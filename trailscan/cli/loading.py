@@ -1,7 +1,7 @@
 """What `load` does, once its arguments are read."""
 
 from trailscan.cli import endings
-from trailscan.cli.run import Tally, exit_code, interruptible
+from trailscan.cli.run import Tally, exit_code, interruptible, widened
 from trailscan.cli.terminal import Terminal
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.folder import Survey, find_objects
@@ -13,11 +13,12 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
     """Load, report, and give the exit code."""
     terminal, survey = Terminal(quiet), Survey()
     found = find_objects(paths, survey)
+    archive = Archive(root)
+    only = widened(archive, only)
     with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
         from trailscan.store.arrivals import Arrivals
         from trailscan.store.intake import Intake
 
-        archive = Archive(root)
         archive.create()
         with archive.lock():
             intake = Intake(archive, workers, only, stop.is_set)
@@ -32,4 +33,4 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
     terminal.say("\n".join(endings.of_loading(tally.loaded, tally.seconds, survey.problems)))
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
-    return exit_code(tally.loaded.damaged_objects + tally.loaded.flagged + len(survey.problems), stop.is_set())
+    return exit_code(tally.loaded.damaged_objects + len(survey.problems), stop.is_set())

@@ -33,7 +33,7 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
             intake.settle()
             os.replace(fresh.path, archive.database)
     terminal.say("\n".join(endings.of_rebuild(tally)))
-    return exit_code(tally.loaded.damaged_objects + tally.loaded.flagged, stopped=False)
+    return exit_code(tally.loaded.damaged_objects, stopped=False)
 
 
 def _remove(path: str) -> None:

@@ -9,7 +9,8 @@ from types import FrameType
 
 from trailscan.cli.terminal import Terminal
 from trailscan.errors import ExitCode
-from trailscan.store.load import Loaded
+from trailscan.evidence.archive import Archive
+from trailscan.store.counts import Loaded
 from trailscan.views.amounts import count, rate, size
 
 
@@ -29,6 +30,20 @@ def interruptible() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def widened(archive: Archive, only: tuple[str, ...]) -> tuple[str, ...]:
+    """The names to load, and those that were loaded before: an object that is loaded anew must not lose any."""
+    if not only:
+        return only
+    from trailscan.store.database import Database
+    from trailscan.store.holdings import names_loaded
+
+    database = Database(archive.database)
+    if not database.exists():
+        return only
+    with database.reading() as connection:
+        return tuple(dict.fromkeys([*only, *names_loaded(connection)]))
 
 
 class Tally:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from trailscan.cli.asking import Asking, Shape
-from trailscan.cli.endings import NAMED, Resting
+from trailscan.cli.endings import Resting
 from trailscan.cli.terminal import Terminal
-from trailscan.evidence.folder import LocalObject, Survey, display_name, find_objects
+from trailscan.evidence.folder import LocalObject, Survey, find_objects
 from trailscan.evidence.origin import Origin, origin_of_file
 from trailscan.records.workers import Outcome, Read, Workers, chunked
 from trailscan.search.filters import Filters, needles_of, networks_of
@@ -23,13 +23,16 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
         from trailscan.store.database import lock_down, scratch
 
         connection = scratch()
+        named: list[tuple[str, str]] = []
+        damaged = 0
         if first is not None:
             from trailscan.store.load import Loader
 
-            Loader(scan.origins).into_scratch(connection, first, scan.reads)
+            loaded = Loader(scan.origins).into_scratch(connection, first, scan.reads)
+            named, damaged = loaded.named, loaded.damaged_objects
         lock_down(connection)
-    named = [*scan.damage, *((problem.path, problem.reason) for problem in survey.problems)]
-    resting = Resting(scan.objects, scan.damaged + len(survey.problems), named=named)
+    named = [*named, *((problem.path, problem.reason) for problem in survey.problems)]
+    resting = Resting(scan.objects, damaged + len(survey.problems), named=named)
     return Asking(connection, filters, shape, terminal, str).answer(resting)
 
 
@@ -41,8 +44,6 @@ class Scan:
 
     def __init__(self, workers: Workers, found: Iterator[LocalObject], terminal: Terminal) -> None:
         self.objects = 0
-        self.damaged = 0
-        self.damage: list[tuple[str, str]] = []
         self.origins: dict[int, Origin] = {}
         self._terminal = terminal
         self._files: dict[int, LocalObject] = {}
@@ -63,9 +64,6 @@ class Scan:
     def _tells(self, outcome: Outcome) -> bool:
         self.objects += 1
         file = self._files.pop(outcome.object_id)
-        if outcome.damage:
-            self.damaged += 1
-            self.damage = [*self.damage, (display_name(file), outcome.damage[0].reason)][:NAMED]
         if not outcome.kept and not outcome.damage:
             return False
         self.origins[outcome.object_id] = origin_of_file(file)

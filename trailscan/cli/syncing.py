@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from trailscan.cli import endings
-from trailscan.cli.run import Tally, exit_code, interruptible
+from trailscan.cli.run import Tally, exit_code, interruptible, widened
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.writing import write_table
-from trailscan.errors import ExitCode, SourceError, UsageError
+from trailscan.errors import SourceError, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.held import Held
 from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
@@ -52,16 +52,17 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
     """Sync, report, and give the exit code."""
     terminal = Terminal(quiet)
     name, prefix = bucket_and_prefix(wish.source)
-    named = named_objects(prefix, wish.keys)
+    named = named_objects(name, prefix, wish.keys)
     with contextlib.ExitStack() as stack:
+        archive = Archive(root)
         workers = None
         if wish.load and not wish.dry_run:
+            wish = msgspec.structs.replace(wish, only=widened(archive, wish.only))
             workers = stack.enter_context(Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None))
         stop = stack.enter_context(interruptible())
         stack.enter_context(terminal.clean())
         bucket = Bucket(name, wish.access)
         place = _Place(bucket, prefix, named, wish.scope)
-        archive = Archive(root)
         if wish.dry_run:
             return _plan(place, archive, terminal, stop.is_set)
         archive.create()
@@ -80,16 +81,29 @@ def bucket_and_prefix(source: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def named_objects(prefix: str, keys: str | None) -> list[str]:
+def named_objects(bucket: str, prefix: str, keys: str | None) -> list[str]:
     """The keys to fetch without listing: of a file of keys or URLs, or the one that the source itself names."""
     if keys is None:
         return [prefix] if parse_name(prefix.rpartition("/")[2]) else []
     try:
         with contextlib.nullcontext(sys.stdin) if keys == "-" else open(keys, encoding="utf-8") as lines:
-            named = [line.strip() for line in lines]
-    except OSError as error:
-        raise UsageError(f"cannot read {keys}: {error.strerror}") from error
-    return [bucket_and_prefix(key)[1] if key.startswith("s3://") else key for key in named if key]
+            named = dict.fromkeys(_key_in(bucket, line.strip()) for line in lines if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read keys from {keys}: {error}", "give a text file with one key or s3:// URL a line"
+        ) from error
+    if not named:
+        raise UsageError(f"{keys} names no key", "write one key or s3:// URL a line")
+    return list(named)
+
+
+def _key_in(bucket: str, line: str) -> str:
+    if not line.startswith("s3://"):
+        return line
+    other, key = bucket_and_prefix(line)
+    if other != bucket:
+        raise UsageError(f"{line} lies in another bucket than s3://{bucket}", "sync each bucket with keys of its own")
+    return key
 
 
 class _Place:
@@ -124,18 +138,15 @@ def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[]
     rows: list[Row] = [(*where, number, sync.bytes_by_place[where]) for where, number in sorted(sync.by_place.items())]
     write_table(Table(columns, iter([rows] if rows else [])), "table", None)
     terminal.say("\n".join([endings.plan_funnel(sync.counts), *place.report()]))
-    return ExitCode.DONE
+    return exit_code(0, stop())
 
 
 def _held_so_far(archive: Archive) -> Held:
+    from trailscan.store.backlog import Backlog
     from trailscan.store.database import Database
-    from trailscan.store.holdings import held
 
     database = Database(archive.database)
-    if not database.exists():
-        return Held(())
-    with database.reading() as connection:
-        return held(connection)
+    return Backlog(archive, database, None).held if database.exists() else Held(())
 
 
 class _Run:
@@ -174,7 +185,7 @@ class _Run:
         if sync.error is not None:
             raise sync.error
         self._place.must_hold_something(sync.counts)
-        damaged = self._tally.loaded.damaged_objects + self._tally.loaded.flagged + len(self._missing)
+        damaged = self._tally.loaded.damaged_objects + len(self._missing)
         return exit_code(damaged, self._stop())
 
     def _incoming(self, sync: Sync, failed: dict[str, int]) -> "Iterator[Incoming | None]":
@@ -221,13 +232,23 @@ class _Run:
         """CloudTrail's public keys for the digests that came, so that they can be verified with no network."""
         for region, moments in self._digests.items():
             try:
-                keys = self._place.bucket.public_keys(region, min(moments) - KEY_SLACK, max(moments) + KEY_SLACK)
+                keys = self._place.bucket.public_keys(region, *_around(moments))
             except (SourceError, UsageError) as error:
                 self._terminal.say(f"no public keys for {region}, so its digests cannot be verified yet: {error.message}")
                 continue
             self._archive.save_keys(region, [_storable(key) for key in keys])
             told = f"{count(len(keys), 'public key')} saved" if keys else "CloudTrail names no public key for that time"
             self._terminal.say(f"digests of {region}: {told}")
+
+
+def _around(moments: list[datetime]) -> tuple[datetime, datetime]:
+    """The span of some digests, and the slack on both sides where the calendar has room for it."""
+    first, last = min(moments), max(moments)
+    with contextlib.suppress(OverflowError):
+        first -= KEY_SLACK
+    with contextlib.suppress(OverflowError):
+        last += KEY_SLACK
+    return first, last
 
 
 def _storable(key: dict[str, Any]) -> dict[str, str]:

@@ -16,7 +16,7 @@ REDRAW = 0.1  # seconds
 # What must never be printed, whichever library's message holds it: access keys, tokens, signatures, passwords in URLs.
 _SECRETS = re.compile(
     r"(?i)((?:aws_)?(?:secret|session|security)[\w-]*(?:key|token)[\"']?\s*[:=]\s*[\"']?|x-amz-(?:signature|security-token|credential)=|"
-    r"signature=|://[^/\s:@]+:)[^\s\"'&,@>]+"
+    r"signature=|://[^/\s:@]+:(?=[^\s/@]*@))[^\s\"'&,@>]+"
 )
 
 
@@ -41,7 +41,8 @@ class Terminal:
 
     def fail(self, error: TrailscanError) -> None:
         """What went wrong and what to do about it; quiet or not."""
-        self._print(f"error: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
+        hint = f"\n  {for_terminal(error.hint)}" if error.hint else ""
+        self._print(f"error: {for_terminal(error.message)}{hint}")
 
     def progress(self, text: str) -> None:
         """Show how far things are, on one line that is drawn over; only on a terminal, some times a second."""

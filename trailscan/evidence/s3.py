@@ -5,9 +5,11 @@ go through obstore with those credentials: measured seven times as fast as boto3
 What obstore cannot name (`a//b`, `a/../b`, `a/`) goes through boto3. Knows nothing of DuckDB, and touches no disk.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -140,11 +142,15 @@ class Bucket:
 
     def _home_client(self) -> "S3Client":
         """A client for the region where the bucket lies: elsewhere S3 only redirects."""
+        from botocore.exceptions import ClientError
+
         client = _client(self._session, self._access, None)
-        if self._access.endpoint_url is not None:
-            return client
-        head = client.head_bucket(Bucket=self.name)
-        region = head.get("BucketRegion")
+        try:
+            region = client.head_bucket(Bucket=self.name).get("BucketRegion")
+        except ClientError as error:
+            if _code_of(error) in {"404", "NoSuchBucket"}:
+                raise
+            return client  # who may not list may still fetch: the first request that matters will say what is wrong
         if region and region != client.meta.region_name and self._access.endpoint_url is None:
             return _client(self._session, self._access, region)
         return client
@@ -202,11 +208,12 @@ def _with_role(session: Any, role_arn: str) -> Any:  # noqa: ANN401 - botocore h
     import botocore.session
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
+    region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
     source = session.get_credentials()
     if source is None:
         raise CredentialsError("there are no AWS credentials to assume the role with", "name some with --profile")
     fetcher = AssumeRoleCredentialFetcher(
-        client_creator=session._session.create_client,  # noqa: SLF001 - as botocore's own profiles do it
+        client_creator=partial(session._session.create_client, region_name=region),  # noqa: SLF001 - as botocore's own profiles do it
         source_credentials=source,
         role_arn=role_arn,
         extra_args={"RoleSessionName": "trailscan"},

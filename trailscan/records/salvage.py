@@ -80,10 +80,13 @@ def cut_off(text: str) -> Broken:
 
 
 def resume(text: str, position: int) -> int:
-    """The start of the next thing that opens like a record, or the end of the text; never a value behind a colon."""
+    """The start of the next thing that opens like a record, or the end of the text.
+
+    Never a value behind a colon, unless it opens a line: there the colon is the end of a line cut off.
+    """
     for found in _OPENING.finditer(text, position):
         before = text[max(0, found.start() - 64) : found.start()].rstrip()
-        if not before.endswith(":"):
+        if not before.endswith(":") or text[found.start() - 1] == "\n":
             return found.start()
     return len(text)
 

@@ -32,6 +32,7 @@ _LIST_IS_LAST = re.compile(r"\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?(?:\Z|[\[{])")
 _LIST_ENDS = re.compile(r"[ \t\r\n]*+\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?\Z")
 _OTHER_DOCUMENT = re.compile(r'\{[ \t\r\n]*+"(?:Records|records|Events|events|logEvents|messageType|results)"|\d')
 _LEFTOVERS = re.compile(r"[ \t\r\n,\]}]*+")
+_RESCANS = 1  # times the text: so that the time stays linear
 _SHORTEST_EVENT = 60  # bytes: no more than the names of the four members of an `_Event` take
 _LOOK_BACK = 64  # characters: a string cut open swallows the opening of the record behind it, white space and all
 _EMPTY_OBJECT = re.compile(rb"\{[ \t\r\n]*+\}")
@@ -164,6 +165,7 @@ class Walk:
         self.sift, self.raw, self.base, self.level = sift, raw, base, level
         self.text = Text(raw, "latin-1")
         self.resumed_at = -1
+        self.rescanned = 0  # characters
 
     def documents(self) -> int:
         """Sift every value at the top of the text, one a line or one behind the other; return how many there were."""
@@ -192,9 +194,9 @@ class Walk:
 
     def _opens_document(self, position: int) -> bool:
         """Whether what starts here stands in no list: at the start of a line, or behind neither comma nor bracket."""
-        if position == 0 or self.text[position - 1] == "\n":
-            return True
-        return self.text[max(0, position - _LOOK_BACK) : position].rstrip(_SPACES)[-1:] not in ("", ",", "[")
+        before = self.text[max(0, position - _LOOK_BACK) : position]
+        last = before.rstrip(_SPACES)[-1:]
+        return position == 0 or last not in (("", ",", "[", ":") if before[-1:] != "\n" else (":",))
 
     def _document(self, position: int) -> int:
         if self.text[position] in "{[":
@@ -292,7 +294,12 @@ class Walk:
         """Count the broken element that starts here; return where to go on."""
         self.sift.reject(wrong.what, wrong.reason, self._where(start))
         back = _LOOK_BACK if wrong.what == "not-json" else 0
-        return self.resume(max(wrong.position - back, start + 1))
+        position = max(wrong.position - back, start + 1)
+        line = self.text.find('\n{"', start + 1, position)
+        if line >= 0 and self.rescanned <= _RESCANS * len(self.text):
+            self.rescanned += position - line
+            position = line + 1  # a record cut off may have swallowed the lines behind it
+        return self.resume(position)
 
     def resume(self, position: int) -> int:
         """The position where reading can go on behind damage."""
@@ -352,7 +359,10 @@ class _Object:
         while True:
             position = skip_space(text, position)
             if text[position : position + 1] == "}":
-                self._leaf(position + 1)
+                if first:
+                    self.on.refuse(self.start, "an empty object")
+                else:
+                    self._leaf(position + 1)
                 return position + 1
             if not first and text[position : position + 1] == ",":
                 position = skip_space(text, position + 1)
@@ -401,9 +411,7 @@ class _Object:
     def _leaf(self, end: int) -> None:
         """Know the object by the names of its members: a record, an envelope of one, or nothing of ours."""
         names, sift = self.values.keys(), self.on.sift
-        if not names and not self.opened:
-            self.on.refuse(self.start, "an empty object")
-        elif names & _RECORD_MARKS and (not self.opened or _is_event(self.on.raw[self.start : end])):
+        if names & _RECORD_MARKS and (not self.opened or _is_event(self.on.raw[self.start : end])):
             self.on.take(self.start, end)
         elif self.opened or self._is_control():
             return

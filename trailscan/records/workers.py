@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,6 +30,7 @@ from trailscan.records.reading import Reading, read_object, unreadable
 CHUNK_BYTES = 1 << 20  # of objects as stored; inflated about eight times that
 CHUNK_OBJECTS = 256
 BATCH_BYTES = 32 << 20  # of records; a larger object comes as several batches
+PARENT_CHECK = 0.3  # seconds
 AHEAD = 2  # chunks a process may be ahead
 
 Numbered = tuple[int, LocalObject]
@@ -107,8 +109,8 @@ def chunked(objects: Iterable[Numbered | None]) -> Iterator[list[Numbered]]:
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    """Forking is fast and safe while there is one thread; elsewhere a fresh process is started."""
-    can_fork = sys.platform == "linux" and threading.active_count() == 1
+    """Forking is fast and safe while there is one thread, DuckDB's own counted; elsewhere a fresh process is started."""
+    can_fork = sys.platform == "linux" and threading.active_count() == 1 and "_duckdb" not in sys.modules
     return multiprocessing.get_context("fork" if can_fork else "spawn")
 
 
@@ -127,6 +129,15 @@ def _prepare(needles: Needles | None, hash_all: bool, limit: int, folder: str) -
     _Settings.hash_all = hash_all
     _Settings.limit = limit
     _Settings.folder = folder
+    threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
+
+
+def _end_with(parent: int, folder: str) -> None:
+    """End this process when its parent was killed: it would wait for ever, and its spool files with it."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def _read_chunk(chunk: Sequence[Numbered]) -> Read:

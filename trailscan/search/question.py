@@ -55,6 +55,12 @@ class Answer:
         more = "" if limit is None else f" LIMIT {limit}"
         return self._select(", ".join(map(_quoted, names)), f" ORDER BY {order}, {ties}{more}")
 
+    def number_of_groups(self, field: str) -> int:
+        """How many values a field has."""
+        name = _quoted(_known(field, column_names(self._connection)))
+        statement = f"SELECT count(*) FROM (SELECT DISTINCT {name} FROM evidence WHERE {self._where.sql})"
+        return int(run(self._connection, statement, self._where.parameters)[0][0])
+
     def groups(self, field: str, limit: int | None = None) -> Table:
         """How many events have each value of a field, the most frequent first, and when the first and last were."""
         name = _quoted(_known(field, column_names(self._connection)))

@@ -22,6 +22,6 @@ class Backlog:
             lost = [origin for origin in recorded if not known.has(name_of(origin), state_of(origin))]
             self.held = held(connection, lost)
             self.failed = failed_ids(connection)
-            self.incoming: list[Incoming] = [(origin, None) for origin in lost]
+            self.incoming: list[Incoming] = [(origin, self.failed.pop(name_of(origin), None)) for origin in lost]
             if only is not None:
                 self.incoming += unread(connection, only)

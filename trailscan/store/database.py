@@ -109,7 +109,7 @@ class Database:
             try:
                 return opening()
             except duckdb.IOException as error:
-                if "lock" not in str(error):
+                if "Could not set lock on file" not in str(error):
                     raise ArchiveError(f"{self.path} cannot be opened: {_first_line(error)}", REPAIR) from error
                 if time.monotonic() > deadline:
                     raise ArchiveBusy(f"{self.path} is held by {_holder(error)}", "try again when it has finished") from error

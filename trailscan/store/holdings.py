@@ -12,7 +12,8 @@ from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.store.database import Connection, run
 
 _ORIGIN = """source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata, sha256,
-             fetched_at, object_id"""
+             fetched_at, changed, object_id"""
+_KNOWN = """(SELECT *, object_id IN (SELECT object_id FROM damage WHERE what = 'changed') AS changed FROM objects)"""
 _ORIGIN_FIELDS = [name.strip() for name in _ORIGIN.replace("member_offset", "offset").split(",")]
 
 
@@ -64,6 +65,12 @@ def unread(connection: Connection, only: Sequence[str]) -> Iterator[tuple[Origin
     return _origins(connection, f"status = 'fetched' OR ({narrower})", [list(only)] if only else [])
 
 
+def names_loaded(connection: Connection) -> list[str]:
+    """The names that some objects were loaded with, `--only`."""
+    found = run(connection, "SELECT DISTINCT unnest(string_split(only_events, ',')) AS name FROM objects ORDER BY name")
+    return [name for (name,) in found]
+
+
 def failed_ids(connection: Connection) -> dict[str, int]:
     """The objects that could not be had so far, by name."""
     return {name_of(origin): number for origin, number in _origins(connection, "status = 'failed'", [])}
@@ -81,7 +88,7 @@ def set_manifest_mark(connection: Connection, mark: int) -> None:
 
 
 def _origins(connection: Connection, condition: str, parameters: list[object]) -> Iterator[tuple[Origin, int]]:
-    result = connection.execute(f"SELECT {_ORIGIN} FROM objects WHERE {condition} ORDER BY object_id", parameters)
+    result = connection.execute(f"SELECT {_ORIGIN} FROM {_KNOWN} WHERE {condition} ORDER BY object_id", parameters)
     while rows := result.fetchmany(1000):
         for row in rows:
             cells = dict(zip(_ORIGIN_FIELDS, row, strict=True))

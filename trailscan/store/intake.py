@@ -10,9 +10,10 @@ from trailscan.evidence.origin import Origin, file_of
 from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Workers, chunked
+from trailscan.store.counts import Loaded
 from trailscan.store.database import Database, run
 from trailscan.store.holdings import next_object_id, set_manifest_mark
-from trailscan.store.load import Loaded, Loader
+from trailscan.store.load import CHANGED, Loader
 from trailscan.store.rows import forget, insert_damage, insert_objects, unread_row
 
 Arrived = TypeVar("Arrived")
@@ -58,8 +59,10 @@ class Intake:
             kept += len(chunk)
             with self.database.writing() as connection:
                 forget(connection, [before for _, before in chunk if before is not None])
-                insert_objects(connection, [unread_row(self._take_id(), origin, "fetched") for origin, _ in chunk])
-            self._archive.flush()
+                numbered = [(self._take_id(), origin) for origin, _ in chunk]
+                insert_objects(connection, [unread_row(number, origin, "fetched") for number, origin in numbered])
+                insert_damage(connection, [(number, CHANGED) for number, origin in numbered if origin.changed])
+                self._archive.flush()
         return kept
 
     def note_missing(self, missing: Sequence[Missing], before: Sequence[int]) -> None:

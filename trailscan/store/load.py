@@ -7,49 +7,26 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-import msgspec
 import pyarrow as pa
 
 from trailscan.evidence.origin import Origin
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Outcome, Read
+from trailscan.store.counts import NAMED, Loaded
 from trailscan.store.database import Connection, Database, run, sql
 from trailscan.store.patterns import like
 from trailscan.store.rows import BATCH, as_arrow, forget, insert_damage, insert_objects, object_row
 
 TRANSACTION_RECORDS = 480_000
 TRANSACTION_SECONDS = 3.0  # how long others may have to wait for the file
-NAMED = 5  # damaged things that are named one by one
 PAUSE = 0.05  # seconds between transactions, in which they get their turn
 
 
 Found = tuple[int, Damage]
 CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
 
+TWINS = "a key stands twice in the record, and parsers disagree on which value counts"
 ALTERED = Damage("altered", "its bytes are no longer those that were fetched: their SHA-256 differs")
-
-
-class Loaded(msgspec.Struct):
-    """What loading did, in counts that add up: read = loaded + copies + filtered + damaged."""
-
-    objects: int = 0
-    damaged_objects: int = 0
-    spared_objects: int = 0  # the byte prefilter found nothing wanted in them
-    bytes: int = 0
-    raw_bytes: int = 0
-    read: int = 0
-    loaded: int = 0  # rows, less the copies among them
-    copies: int = 0  # rows whose event was held already: kept, shown once
-    filtered: int = 0
-    damaged: int = 0
-    flagged: int = 0  # rows that were loaded, and are named in `damage` because they must not be trusted
-    named: list[tuple[str, str]] = []  # some of the damage: the object's key, the reason
-
-    def add(self, other: "Loaded") -> None:
-        """Sum two counts; of the named damage the first few are kept."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        del self.named[NAMED:]
 
 
 class Loader:
@@ -87,10 +64,13 @@ class Loader:
             window.raise_own()
             raise
         connection.unregister("batch")
-        damage = [(outcome.object_id, found) for outcome in window.outcomes for found in self._damage_of(outcome)]
-        counts = self._counts(connection, window.outcomes, damage)
-        self._insert_objects(connection, window.outcomes)
-        insert_damage(connection, damage)
+        outcomes = window.outcomes
+        forget(connection, [old for outcome in outcomes if (old := self.replaced.pop(outcome.object_id, None)) is not None])
+        damage = [(outcome.object_id, found) for outcome in outcomes for found in self._damage_of(outcome)]
+        twins = _twins(connection, outcomes)
+        counts = self._counts(connection, outcomes, damage, twins)
+        self._insert_objects(connection, outcomes)
+        insert_damage(connection, damage + twins)
         return counts
 
     def _damage_of(self, outcome: Outcome) -> list[Damage]:
@@ -98,13 +78,13 @@ class Loader:
         altered = origin.sha256 is not None and outcome.sha256 not in {None, origin.sha256}
         return [*outcome.damage, *([CHANGED] if origin.changed else []), *([ALTERED] if altered else [])]
 
-    def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found]) -> Loaded:
-        rows, copies, flagged = _counted(connection, outcomes)
+    def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found], twins: list[Found]) -> Loaded:
+        rows, copies = run(connection, sql("count_new.sql"), _span(outcomes))[0]
         read = sum(outcome.read or 0 for outcome in outcomes)
         damaged = sum(1 for _, found in damage if found.record_index is not None)
         return Loaded(
             objects=len(outcomes),
-            damaged_objects=len({object_id for object_id, _ in damage}),
+            damaged_objects=len({object_id for object_id, _ in damage + twins}),
             spared_objects=sum(1 for outcome in outcomes if outcome.read is None),
             bytes=sum(self.origins[outcome.object_id].bytes for outcome in outcomes),
             raw_bytes=sum(outcome.raw_bytes for outcome in outcomes),
@@ -113,20 +93,15 @@ class Loader:
             copies=copies,
             filtered=read - rows - damaged,
             damaged=damaged,
-            flagged=flagged,
-            named=[(self.origins[number].key, found.reason) for number, found in damage[:NAMED]],
+            named=[(self.origins[number].key, found.reason) for number, found in (damage + twins)[:NAMED]],
         )
 
     def _insert_objects(self, connection: Connection, outcomes: list[Outcome]) -> None:
-        stale = [old for outcome in outcomes if (old := self.replaced.pop(outcome.object_id, None)) is not None]
-        forget(connection, stale)
         now = datetime.now(UTC).replace(tzinfo=None)
         rows = [object_row(outcome, self.origins.pop(outcome.object_id), now, self.only) for outcome in outcomes]
         insert_objects(connection, rows)
-        ids = [outcomes[0].object_id, outcomes[-1].object_id]
-        run(connection, sql("flag_damage.sql"), ids)
         if self.only:
-            run(connection, sql("count_loaded.sql"), ids)
+            run(connection, sql("count_loaded.sql"), _span(outcomes))
 
 
 class _Window:
@@ -182,7 +157,12 @@ def _insert_events(only: tuple[str, ...]) -> str:
     return "INSERT INTO events " + sql("parse.sql") + (f"WHERE {wanted}" if only else "")
 
 
-def _counted(connection: Connection, outcomes: list[Outcome]) -> tuple[int, int, int]:
-    """Of the rows just inserted: how many, how many are copies of an event held already, how many are flagged."""
-    rows, copies, flagged = run(connection, sql("count_new.sql"), [outcomes[0].object_id, outcomes[-1].object_id])[0]
-    return int(rows), int(copies), int(flagged)
+def _span(outcomes: list[Outcome]) -> list[int]:
+    """The first and last of the ids, which a run gives out in order."""
+    return [outcomes[0].object_id, outcomes[-1].object_id]
+
+
+def _twins(connection: Connection, outcomes: list[Outcome]) -> list[Found]:
+    """Of the rows just inserted, those whose record has a key twice: they are loaded, and must not be trusted."""
+    flagged = "SELECT object_id, record_index FROM events WHERE object_id BETWEEN ? AND ? AND contains(flags, 'duplicate-key')"
+    return [(number, Damage("duplicate-key", TWINS, index)) for number, index in run(connection, flagged, _span(outcomes))]

@@ -71,7 +71,7 @@ SELECT
   CASE WHEN is_door(r.eventSource) THEN target_of(r.eventSource, r.eventName, r.requestParameters, r.errorMessage) END,
   CASE WHEN is_door(r.eventSource)
     THEN session_of(r.eventSource, r.eventName, r.requestParameters, r.responseElements, r.errorMessage) END,
-  CASE WHEN irregular THEN flags_of(record, r, keys, types[1:16], odd_time) END,
+  CASE WHEN irregular OR is_door(r.eventSource) THEN flags_of(record, r, keys, types[1:16], odd_time) END,
   r.userIdentity, r.requestParameters, r.responseElements, r.additionalEventData, r.resources, r.tlsDetails, r.serviceEventDetails,
   CASE
     WHEN irregular THEN rest_of(record, keys, odd_time)

@@ -40,12 +40,20 @@ CREATE TEMP MACRO held_keys(record, odd_time) AS
     END
   ], ',') || '}';
 
+-- The services whose calls can open a shell on a machine.
+CREATE TEMP MACRO is_door(source) AS
+  source = 'ssm.amazonaws.com' OR source = 'ecs.amazonaws.com' OR source = 'ec2-instance-connect.amazonaws.com'
+  OR source = 'ssm-guiconnect.amazonaws.com';
+
 -- Two values under one key: parsers disagree on which one counts, so it is a way to hide a call from some of them.
 CREATE TEMP MACRO has_twins(record, keys) AS keys > len(list_distinct(json_keys(record)));
 
+CREATE TEMP MACRO twins_in(j) AS len(json_keys(j)) > len(list_distinct(json_keys(j)));
+
 CREATE TEMP MACRO flags_of(record, r, keys, text_types, odd_time) AS
   nullif(concat_ws(',',
-    CASE WHEN has_twins(record, keys) THEN 'duplicate-key' END,
+    CASE WHEN has_twins(record, keys) OR is_door(r.eventSource) AND (
+           twins_in(r.requestParameters) OR twins_in(r.responseElements) OR twins_in(r.userIdentity)) THEN 'duplicate-key' END,
     CASE WHEN list_has_any(text_types || [json_type(r.readOnly), json_type(r.managementEvent)],
                            ['UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE', 'OBJECT', 'ARRAY'])
            OR list_contains(text_types, 'BOOLEAN') OR 'VARCHAR' IN (json_type(r.readOnly), json_type(r.managementEvent))
@@ -56,11 +64,6 @@ CREATE TEMP MACRO flags_of(record, r, keys, text_types, odd_time) AS
 CREATE TEMP MACRO rest_of(record, keys, odd_time) AS
   CASE WHEN has_twins(record, keys) THEN record
        ELSE nullif(json_merge_patch(record, held_keys(record, odd_time)::JSON), '{}') END;
-
--- The services whose calls can open a shell on a machine.
-CREATE TEMP MACRO is_door(source) AS
-  source = 'ssm.amazonaws.com' OR source = 'ecs.amazonaws.com' OR source = 'ec2-instance-connect.amazonaws.com'
-  OR source = 'ssm-guiconnect.amazonaws.com';
 
 -- The machine that a door to a shell was opened on. A denied call often names it only in its message, as an ARN.
 CREATE TEMP MACRO target_of(source, name, parameters, message) AS

@@ -1,9 +1,8 @@
 """A row of `events` back to the record it came from: the promise that no field is dropped, as code that tests can hold."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
-
-import orjson
 
 # Columns that hold a field of the record exactly, or not at all; all other columns are derived from these.
 TEXTS = {
@@ -39,10 +38,10 @@ DOCUMENTS = {
 def record_of(row: Mapping[str, object]) -> dict[str, object]:
     """The record, as JSON values, from a row by column names; keys may stand in another order than they did."""
     record = {key: row[column] for column, key in TEXTS.items() if row[column] is not None}
-    record |= {key: orjson.loads(str(row[column])) for column, key in DOCUMENTS.items() if row[column] is not None}
+    record |= {key: json.loads(str(row[column])) for column, key in DOCUMENTS.items() if row[column] is not None}
     moment = row["event_time"]
     if isinstance(moment, datetime):
         record["eventTime"] = f"{moment.isoformat(timespec='seconds')}Z"
     if row["other_fields"] is not None:
-        record |= orjson.loads(str(row["other_fields"]))
+        record |= json.loads(str(row["other_fields"]))
     return record

@@ -1,0 +1,27 @@
+"""What loading did, in numbers; apart from the loader, so that who only counts need not bring DuckDB."""
+
+import msgspec
+
+NAMED = 5  # damaged things that are named one by one
+
+
+class Loaded(msgspec.Struct):
+    """What loading did, in counts that add up: read = loaded + copies + filtered + damaged."""
+
+    objects: int = 0
+    damaged_objects: int = 0
+    spared_objects: int = 0  # the byte prefilter found nothing wanted in them
+    bytes: int = 0
+    raw_bytes: int = 0
+    read: int = 0
+    loaded: int = 0  # rows, less the copies among them
+    copies: int = 0  # rows whose event was held already: kept, shown once
+    filtered: int = 0
+    damaged: int = 0
+    named: list[tuple[str, str]] = []  # some of the damage: the object's key, the reason
+
+    def add(self, other: "Loaded") -> None:
+        """Sum two counts; of the named damage the first few are kept."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        del self.named[NAMED:]
