@@ -31,7 +31,8 @@ def asked(tmp_path):
         assert trailscan("load", folder, "--archive", root, "--jobs", 1).code in {0, 3}
         words = ["query", "--format", "jsonl", "--columns", "event_id,request_parameters", *copies]
         one, other = trailscan(*words, folder, "--jobs", 1), trailscan(*words, "--archive", root)
-        assert (one.code, one.stdout, one.stderr) == (other.code, other.stdout, other.stderr)
+        assert (one.code, one.stdout) == (other.code, other.stdout)
+        assert one.stderr.partition(";")[0] == other.stderr.partition(";")[0]  # damage is named here, pointed to there
         return one
 
     return ask

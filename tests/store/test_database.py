@@ -146,7 +146,7 @@ def test_what_is_no_database_is_refused_in_words(tmp_path, content, wanted):
 def test_a_database_of_others_is_refused_in_words(tmp_path, wanted):
     path = str(tmp_path / "trailscan.duckdb")
     duckdb.connect(path).close()
-    with pytest.raises(ArchiveError, match="is not a (trailscan|usable) database"), getattr(Database(path), wanted)():
+    with pytest.raises(ArchiveError, match=r"is not a (trailscan|usable) database"), getattr(Database(path), wanted)():
         pytest.fail("it was let in")
 
 

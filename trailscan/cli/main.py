@@ -24,11 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command("sync", epilog=sync.EXAMPLES)(sync.sync)
-app.command("load", epilog=load.EXAMPLES)(load.load)
-app.command("query", epilog=query.EXAMPLES)(query.query)
-app.command("status", epilog=status.EXAMPLES)(status.status)
-app.command("rebuild", epilog=rebuild.EXAMPLES)(rebuild.rebuild)
+app.command("sync", short_help="Copy CloudTrail from S3 into the archive, and load it.", epilog=sync.EXAMPLES)(sync.sync)
+app.command("load", short_help="Load local files, folders, .tar and .zip.", epilog=load.EXAMPLES)(load.load)
+app.command("query", short_help="Find events, in the archive or straight in files.", epilog=query.EXAMPLES)(query.query)
+app.command("status", short_help="Show what is held, and what is damaged.", epilog=status.EXAMPLES)(status.status)
+app.command("rebuild", short_help="Make the database anew from the objects.", epilog=rebuild.EXAMPLES)(rebuild.rebuild)
 
 
 def _version(wanted: bool) -> None:
