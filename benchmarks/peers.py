@@ -55,7 +55,8 @@ def read_json_query(folder: str) -> None:
     """DuckDB's own reader, filtered by name."""
     import duckdb
 
-    query = f"SELECT r.eventTime, r.eventName, r.userIdentity, r.requestParameters FROM {_records(folder)} WHERE r.eventName = 'StartSession'"
+    columns = "r.eventTime, r.eventName, r.userIdentity, r.requestParameters"
+    query = f"SELECT {columns} FROM {_records(folder)} WHERE r.eventName = 'StartSession'"
     print(len(duckdb.connect().execute(query).fetchall()))
 
 

@@ -235,7 +235,8 @@ def main() -> None:
 
 
 def _write(lines: list[str], runs: int) -> None:
-    where = f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}; medians of {runs} runs."
+    machine = f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    where = f"{machine}; medians of {runs} runs."
     with open("benchmarks/README.md", encoding="utf-8") as file:
         text = file.read()
     head, _, rest = text.partition(BEGIN)

@@ -4,6 +4,7 @@ Every object is on disk and in the manifest before it is passed on, so whatever 
 on is lost; what was listed and not passed on is simply new to the next run.
 """
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -22,9 +23,13 @@ from trailscan.evidence.origin import Origin, naming_of
 from trailscan.evidence.places import path_of
 from trailscan.evidence.s3 import Bucket, Fetched, Listed, ObjectRefused
 
-FETCHERS = 32  # threads; each waits on the network most of its time
+FETCHERS = 64  # threads at most; from afar, each waits on the network most of its time
+FETCHERS_AT_FIRST = 6  # from near, more would only wait for each other
+FAR = 0.004  # seconds an object; slower than this, one more thread helps
 LISTERS = 8
 HANDFUL = 8  # objects that a thread takes at once: handing over costs more than a small object
+HANDFUL_BYTES = 4 << 20
+LARGE_AT_ONCE = 4  # objects of so many bytes that are in memory together
 PASS_ON = 0.2  # seconds after which what was fetched is passed on, however little
 HEARTBEAT = 1.0  # seconds after which a None is passed on, so that who waits can look at the clock
 TRIES = 3  # of an object whose length is wrong; S3's own errors are tried again by the client
@@ -57,6 +62,9 @@ class Counts(msgspec.Struct):
     changed: int = 0  # of those fetched: held already, with other content
 
 
+Landing = tuple[Listed, Fetched] | Missing  # what a fetch comes to
+
+
 class Sync:
     """One run over a bucket. `held` tells what need not be fetched, `stop` ends it early; `error` is what ended it, if any."""
 
@@ -72,8 +80,10 @@ class Sync:
         self._stop = stop
         self._lock = threading.Lock()
         self._wanted: Queue[list[Listed] | None] = Queue(FETCHERS * 2)
+        self._landed: Queue[list[Landing] | None] = Queue(FETCHERS)
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._done: SimpleQueue[list[Origin | Missing] | None] = SimpleQueue()
-        self._fetching = FETCHERS
+        self._fetching = 0
         self._failures = 0
         self._threads: list[threading.Thread] = []
 
@@ -90,10 +100,10 @@ class Sync:
 
     def start(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> None:
         """Begin to list and fetch, in threads."""
-        self._threads = [threading.Thread(target=self._fetch_all, daemon=True) for _ in range(FETCHERS)]
-        self._threads.append(threading.Thread(target=self._list_and_close, args=(parts, loose, scope), daemon=True))
-        for thread in self._threads:
-            thread.start()
+        for _ in range(FETCHERS_AT_FIRST):
+            self._start_fetching()
+        self._start(self._list_and_close, parts, loose, scope)
+        self._start(self._lay_all)
 
     def arrivals(self) -> Iterator[list[Origin | Missing] | None]:
         """What arrives, in small lists, each on the disk and in the manifest; None when nothing did for a while."""
@@ -105,8 +115,7 @@ class Sync:
 
     def _list_and_close(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope) -> None:
         self._list_all(parts, loose, scope, self._wanted.put)
-        for _ in range(FETCHERS):
-            self._wanted.put(None)
+        self._wanted.put(None)
 
     def _list_all(self, parts: Iterable[Part], loose: Iterable[Listed], scope: Scope, want: Want) -> None:
         try:
@@ -145,49 +154,108 @@ class Sync:
         for start in range(0, len(wanted), HANDFUL):
             want(wanted[start : start + HANDFUL])
 
-    # Fetching
+    # Fetching, in many threads: they wait for the network, and leave all else to one
 
     def _fetch_all(self) -> None:
         while (handful := self._wanted.get()) is not None:
-            fetched: list[Origin | Missing] = []
+            started = time.monotonic()
             try:
-                for listed in handful:
-                    if self._over():
-                        break  # the rest is drained, so that the listing does not wait for room
-                    if (found := self._fetch(listed)) is not None:
-                        fetched.append(found)
+                for landing in self._landings(handful):
+                    self._landed.put(landing)
             except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
                 self._give_up(error)
-            if fetched:
-                self._done.put(fetched)
+            if time.monotonic() - started > FAR * len(handful) and self._fetching < FETCHERS:
+                self._start_fetching()
+        self._wanted.put(None)  # for the next one
         with self._lock:
             self._fetching -= 1
             last = self._fetching == 0
         if last:
-            self._done.put(None)
+            self._landed.put(None)
 
-    def _fetch(self, listed: Listed) -> Origin | Missing | None:
+    def _start_fetching(self) -> None:
+        with self._lock:
+            self._fetching += 1
+        self._start(self._fetch_all)
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _landings(self, handful: list[Listed]) -> Iterator[list[Landing]]:
+        """What comes of a handful, in lists of some megabytes at most but for the last object."""
+        landing: list[Landing] = []
+        size = 0
+        for listed in handful:
+            if self._over():
+                break  # the rest is drained, so that the listing does not wait for room
+            landing.append(self._get(listed))
+            size += listed.bytes or 0
+            if size >= HANDFUL_BYTES:
+                yield landing
+                landing, size = [], 0
+        if landing:
+            yield landing
+
+    def _get(self, listed: Listed) -> Landing:
+        with self._large if (listed.bytes or 0) >= HANDFUL_BYTES else contextlib.nullcontext():
+            try:
+                return listed, self._whole(listed)
+            except ObjectRefused as error:
+                return self._missing(listed, error.what, error.reason)
+
+    def _whole(self, listed: Listed) -> Fetched:
+        for _ in range(TRIES):
+            fetched = self._bucket.get(listed)
+            if listed.bytes is None or len(fetched.data) == listed.bytes:
+                return fetched
+        raise ObjectRefused("wrong-length", f"{len(fetched.data):,} bytes came, {listed.bytes:,} were listed, {TRIES} times")
+
+    def _missing(self, listed: Listed, what: str, reason: str) -> Missing:
+        with self._lock:
+            self.counts.missing += 1
+            self._failures += 1
+            hopeless = self._failures >= HOPELESS and what == "not-fetched"
+        if hopeless:
+            raise NotReachable(
+                f"the last {HOPELESS} objects could not be fetched: {reason}", "run the same command again later"
+            )
+        origin = Origin("s3", listed.key, "", listed.bytes or 0, bucket=self._bucket.name, etag=listed.etag)
+        return Missing(origin, what, reason)
+
+    # Laying into the archive, in one thread: many that write small files stand in each other's way
+
+    def _lay_all(self) -> None:
+        while (landing := self._landed.get()) is not None:
+            laid: list[Origin | Missing] = []
+            try:
+                for landed in landing:
+                    found = landed if isinstance(landed, Missing) else self._lay(*landed)
+                    if found is not None:
+                        laid.append(found)
+            except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
+                self._give_up(error)
+            self._done.put(laid)
+        self._done.put(None)
+
+    def _lay(self, listed: Listed, fetched: Fetched) -> Origin | Missing | None:
         """One object into the archive; None when it was named, not listed, and proves to be held."""
-        try:
-            path = f"{OBJECTS}/{path_of(self._bucket.name, listed.key)}"
-            fetched = self._get(listed)
-        except UnsafeKey as error:
-            return self._missing(listed, "unsafe-key", error.message)
-        except ObjectRefused as error:
-            return self._missing(listed, error.what, error.reason)
         self._failures = 0
         if listed.etag is None and self._held.has(self._name(listed.key), fetched.etag or ""):
-            with self._lock:
-                self.counts.held += 1
-                self.counts.wanted -= 1
+            self.counts.held += 1
+            self.counts.wanted -= 1
             return None
+        try:
+            path = f"{OBJECTS}/{path_of(self._bucket.name, listed.key)}"
+        except UnsafeKey as error:
+            return self._missing(listed, "unsafe-key", error.message)
         laid, sha256 = self._archive.put(path, fetched.data, fetched.last_modified)
         # Another ETag alone proves nothing: with KMS each upload of the same bytes has its own.
         changed = laid != path and self._held.has_other(self._name(listed.key), fetched.etag or "")
-        with self._lock:
-            self.counts.fetched += 1
-            self.counts.bytes += len(fetched.data)
-            self.counts.changed += changed
+        self.counts.fetched += 1
+        self.counts.bytes += len(fetched.data)
+        self.counts.changed += changed
         return Origin(
             source="s3",
             key=listed.key,
@@ -202,26 +270,6 @@ class Sync:
             fetched_at=datetime.now(UTC).replace(tzinfo=None),
             changed=changed,
         )
-
-    def _get(self, listed: Listed) -> Fetched:
-        for _ in range(TRIES):
-            fetched = self._bucket.get(listed)
-            if listed.bytes is None or len(fetched.data) == listed.bytes:
-                return fetched
-        reason = f"{len(fetched.data):,} bytes came, {listed.bytes:,} were listed, {TRIES} times"
-        raise ObjectRefused("wrong-length", reason)
-
-    def _missing(self, listed: Listed, what: str, reason: str) -> Missing:
-        with self._lock:
-            self.counts.missing += 1
-            self._failures += 1
-            hopeless = self._failures >= HOPELESS and what == "not-fetched"
-        if hopeless:
-            raise NotReachable(
-                f"the last {HOPELESS} objects could not be fetched: {reason}", "run the same command again later"
-            )
-        origin = Origin("s3", listed.key, "", listed.bytes or 0, bucket=self._bucket.name, etag=listed.etag)
-        return Missing(origin, what, reason)
 
     # Passing on
 
