@@ -1,6 +1,5 @@
 """What `query` does, once its arguments are read: open what is asked, ask it, write the answer, say what it rests on."""
 
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import msgspec
 
 from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.writing import write_records, write_table
+from trailscan.cli.writing import write_count, write_records, write_table
 from trailscan.errors import ExitCode, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.search.filters import Filters
@@ -78,7 +77,7 @@ class Asking:
         """Write the answer; returns what should have been in it and could not be had."""
         shape, lost = self._shape, list[str]()
         if shape.count:
-            sys.stdout.write(f"{self._answer.basis.events}\n")
+            write_count(self._answer.basis.events, shape.output)
         elif shape.format == "record":
             write_records(self._table(), self._place, lost.append, shape.output)
         else:

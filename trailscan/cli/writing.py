@@ -5,10 +5,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from trailscan.errors import TrailscanError, UsageError
 from trailscan.search.table import Table
+from trailscan.views.escape import for_terminal
 
 
 def write_table(table: Table, wanted: str, output: str | None) -> None:
@@ -20,6 +21,12 @@ def write_table(table: Table, wanted: str, output: str | None) -> None:
         raise UsageError("parquet is not for a terminal", "give a file: -o FILE")
     with _opened(output) as out:
         _writer(wanted)(table, out)
+
+
+def write_count(number: int, output: str | None) -> None:
+    """Write one integer."""
+    with _opened(output) as out:
+        out.write(f"{number}\n".encode())
 
 
 def write_records(table: Table, place: Callable[[str], str], missing: Callable[[str], None], output: str | None) -> None:
@@ -67,11 +74,20 @@ def _writer(wanted: str) -> Callable[[Table, BinaryIO], int]:
     return as_json.write_json if wanted == "json" else as_json.write_jsonl
 
 
+class _Screen:
+    """stdout when it is a terminal: formats for machines are shown there too, and may hold what would steer it."""
+
+    def write(self, data: bytes) -> int:
+        lines = data.decode("utf-8", "backslashreplace").split("\n")
+        sys.stdout.buffer.write("\n".join(map(for_terminal, lines)).encode())
+        return len(data)
+
+
 @contextlib.contextmanager
 def _opened(output: str | None) -> Iterator[BinaryIO]:
     """stdout, or a file that appears under its name only when it is whole."""
     if output is None:
-        yield sys.stdout.buffer
+        yield cast("BinaryIO", _Screen()) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     fresh = f"{output}.{os.getpid()}.part"
