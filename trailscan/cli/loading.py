@@ -22,7 +22,7 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
         archive.create()
         with archive.lock():
             intake = Intake(archive, workers, only, stop.is_set)
-            arrivals = Arrivals(archive, intake.database, survey, only)
+            arrivals = Arrivals(archive, intake, survey, only)
             tally = Tally(terminal)
             for loaded in intake.load(arrivals.of(found)):
                 tally.add(loaded)

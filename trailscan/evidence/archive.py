@@ -40,6 +40,7 @@ class Archive:
         self._incoming = os.path.join(self.root, "incoming")
         self._made: set[str] = set()
         self._numbers = itertools.count()
+        self._laid = False
 
     def exists(self) -> bool:
         """Whether the folder looks like an archive."""
@@ -85,6 +86,7 @@ class Archive:
         case-insensitive disk another key. May be called from several threads. Raises ArchiveError when the disk refuses.
         """
         digest = hashlib.sha256(data).hexdigest()
+        self._laid = True
         try:
             fresh = self._write(data, last_modified)
             path = self._lay(fresh, path, digest)
@@ -139,7 +141,11 @@ class Archive:
 
     def flush(self) -> None:
         """Return when everything written so far is on the disk itself: one call for thousands of small files."""
-        _sync_filesystem(self.root)
+        if self._laid:
+            _sync_filesystem(self.root)
+        elif os.path.exists(self.manifest):
+            with open(self.manifest, "ab") as file:
+                os.fsync(file.fileno())
 
     def _tidy(self) -> None:
         """Sweep away what a killed run was still receiving, and the line of the manifest it was writing."""

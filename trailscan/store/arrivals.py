@@ -7,9 +7,10 @@ import msgspec
 from trailscan.errors import SourceError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.folder import LocalObject, Problem, Survey, display_name
+from trailscan.evidence.held import Held
 from trailscan.evidence.origin import Origin, name_of, origin_of_file, state_of
-from trailscan.store.database import Database
 from trailscan.store.holdings import held, unread
+from trailscan.store.intake import Intake
 
 RECORD_EVERY = 200  # objects; each time the manifest is opened anew
 
@@ -17,12 +18,16 @@ RECORD_EVERY = 200  # objects; each time the manifest is opened anew
 class Arrivals:
     """Chooses among found files; `found` counts them, `held` those that were loaded before."""
 
-    def __init__(self, archive: Archive, database: Database, survey: Survey, only: Sequence[str]) -> None:
+    def __init__(self, archive: Archive, intake: Intake, survey: Survey, only: Sequence[str]) -> None:
         self.found = 0
         self.held = 0
         self._archive = archive
         self._survey = survey
-        with database.reading() as connection:
+        self._held = Held(())
+        self._again: dict[str, int] = {}
+        if intake.is_new:
+            return
+        with intake.database.reading() as connection:
             self._held = held(connection)
             self._again = {name_of(origin): number for origin, number in unread(connection, only) if origin.source == "file"}
 

@@ -19,7 +19,7 @@ from trailscan import __version__
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
 
 SCHEMA_VERSION = 1
-ROW_GROUP = 61_440  # rows; half of DuckDB's own: two threads fill theirs within the memory of a load
+ROW_GROUP = 20_480  # rows; a sixth of DuckDB's own: even a small load is compressed by several threads, in little memory
 LOAD_MEMORY = "384MB"
 LOAD_THREADS = 4  # each holds a row group in memory
 PATIENCE = 15.0  # seconds that a reader waits for a writer: a load holds the file for about three
@@ -58,10 +58,10 @@ class Database:
         """Whether there is a database file."""
         return os.path.exists(self.path)
 
-    def create(self) -> None:
-        """Make an empty database under a temporary name and move it into place, unless there is one."""
+    def create(self) -> bool:
+        """Make an empty database under a temporary name and move it into place; False where there is one already."""
         if self.exists():
-            return
+            return False
         fresh = f"{self.path}.new-{os.getpid()}"
         with contextlib.suppress(FileNotFoundError):
             os.remove(fresh)
@@ -70,6 +70,7 @@ class Database:
         make_tables(connection)
         connection.close()
         os.replace(fresh, self.path)
+        return True
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:

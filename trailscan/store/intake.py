@@ -37,13 +37,15 @@ class Intake:
         database: Database | None = None,
     ) -> None:
         self.database = database or Database(archive.database)
-        self.database.create()
+        self.is_new = self.database.create()
         self._archive = archive
         self._workers = workers
         self._stop = stop
         self._loader = Loader({}, only)
-        with self.database.reading() as connection:
-            self._next_id = next_object_id(connection)
+        self._next_id = 1
+        if not self.is_new:
+            with self.database.reading() as connection:
+                self._next_id = next_object_id(connection)
 
     def load(self, incoming: Iterable[Incoming | None]) -> Iterator[Loaded]:
         """Load the objects as they come; None among them means that none will come for a while. Yields each commit's counts."""
@@ -75,6 +77,8 @@ class Intake:
 
     def note_problems(self, problems: Sequence[Problem]) -> None:
         """Keep what could not even be listed as damage, once."""
+        if not problems:
+            return
         with self.database.writing() as connection:
             known = set(run(connection, "SELECT reason FROM damage WHERE object_id IS NULL"))
             reasons = dict.fromkeys(f"{problem.path}: {problem.reason}" for problem in problems)

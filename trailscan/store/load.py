@@ -41,14 +41,14 @@ class Loader:
         self, database: Database, reads: Iterator[Read], stop: Callable[[], bool], before_commit: Callable[[], None]
     ) -> Iterator[Loaded]:
         """Load everything, transaction by transaction; yields the counts of each once it is committed."""
-        while (first := _next_with_content(reads)) is not None:
+        turn = 0.0
+        while not stop() and (first := _next_with_content(reads)) is not None:
+            time.sleep(turn)
+            turn = PAUSE
             with database.writing() as connection:
                 counts = self.into(connection, _Window(first, reads, stop))
                 before_commit()
             yield counts
-            if stop():
-                return
-            time.sleep(PAUSE)
 
     def into_scratch(self, connection: Connection, first: Read, reads: Iterator[Read]) -> Loaded:
         """Load everything into a database that nobody else waits for."""
