@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from types import TracebackType
 from typing import Self
 
@@ -70,8 +71,20 @@ class Workers:
         self._pool.submit(os.getpid)  # starts the processes now, while this one is small
 
     def read(self, chunks: Iterable[Sequence[Numbered]]) -> Iterator[Read]:
-        """Read chunk after chunk, in order. Raises TrailscanError when a process dies (out of memory, killed)."""
-        pending: deque[Future[Read]] = deque()
+        """Read chunk after chunk, in order; the first are begun at once, whoever takes the results later.
+
+        Taking raises TrailscanError when a process died (out of memory, killed).
+        """
+        waiting = iter(chunks)
+        begun: deque[Future[Read]] = deque()
+        for chunk in islice(waiting, self.jobs):
+            if not chunk:
+                waiting = chain([chunk], waiting)
+                break
+            begun.append(self._pool.submit(_read_chunk, chunk))
+        return self._read(waiting, begun)
+
+    def _read(self, chunks: Iterator[Sequence[Numbered]], pending: "deque[Future[Read]]") -> Iterator[Read]:
         try:
             for chunk in chunks:
                 if chunk:

@@ -1,7 +1,10 @@
-"""What loading did, in numbers; apart from the loader, so that who only counts need not bring DuckDB."""
+"""What loading did, in numbers and words; apart from the loader, so that who only counts need not bring DuckDB."""
 
 import msgspec
 
+from trailscan.records.damage import Damage
+
+CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
 NAMED = 5  # damaged things that are named one by one
 
 

@@ -10,11 +10,9 @@ from trailscan.evidence.origin import Origin, file_of
 from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Workers, chunked
-from trailscan.store.counts import Loaded
+from trailscan.store.counts import CHANGED, Loaded
 from trailscan.store.database import Database, run
 from trailscan.store.holdings import next_object_id, set_manifest_mark
-from trailscan.store.load import CHANGED, Loader
-from trailscan.store.rows import forget, insert_damage, insert_objects, unread_row
 
 Arrived = TypeVar("Arrived")
 KEEP_AT_ONCE = 5_000  # objects in one transaction that only notes them
@@ -37,11 +35,13 @@ class Intake:
         database: Database | None = None,
     ) -> None:
         self.database = database or Database(archive.database)
-        self.is_new = self.database.create()
+        self.is_new = not self.database.exists()
         self._archive = archive
         self._workers = workers
         self._stop = stop
-        self._loader = Loader({}, only)
+        self._only = only
+        self._origins: dict[int, Origin] = {}
+        self._replaced: dict[int, int] = {}
         self._next_id = 1
         if not self.is_new:
             with self.database.reading() as connection:
@@ -52,10 +52,17 @@ class Intake:
         if self._workers is None:
             raise ValueError("this intake was made to keep, not to load")
         reads = self._workers.read(chunked(map(self._numbered, incoming)))
-        yield from self._loader.into_archive(self.database, reads, self._stop, self._archive.flush)
+        self.database.create()
+        from trailscan.store.load import Loader  # brings pyarrow, while the first objects are being read
+
+        loader = Loader(self._origins, self._only, self._replaced)
+        yield from loader.into_archive(self.database, reads, self._stop, self._archive.flush)
 
     def keep(self, incoming: Iterable[Incoming | None]) -> int:
         """Note objects as held without loading them; returns how many."""
+        from trailscan.store.rows import forget, insert_damage, insert_objects, unread_row
+
+        self.database.create()
         kept = 0
         for chunk in _batched((found for found in incoming if found is not None), KEEP_AT_ONCE):
             kept += len(chunk)
@@ -69,6 +76,8 @@ class Intake:
 
     def note_missing(self, missing: Sequence[Missing], before: Sequence[int]) -> None:
         """Keep objects that could not be had as damage, in place of what was noted of them before."""
+        from trailscan.store.rows import forget, insert_damage, insert_objects, unread_row
+
         numbered = [(self._take_id(), found) for found in missing]
         with self.database.writing() as connection:
             forget(connection, list(before))
@@ -79,6 +88,8 @@ class Intake:
         """Keep what could not even be listed as damage, once."""
         if not problems:
             return
+        from trailscan.store.rows import insert_damage
+
         with self.database.writing() as connection:
             known = set(run(connection, "SELECT reason FROM damage WHERE object_id IS NULL"))
             reasons = dict.fromkeys(f"{problem.path}: {problem.reason}" for problem in problems)
@@ -95,9 +106,9 @@ class Intake:
             return None
         origin, before = incoming
         number = self._take_id()
-        self._loader.origins[number] = origin
+        self._origins[number] = origin
         if before is not None:
-            self._loader.replaced[number] = before
+            self._replaced[number] = before
         return number, file_of(origin, self._archive.place(origin.path))
 
     def _take_id(self) -> int:

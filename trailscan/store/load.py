@@ -12,7 +12,7 @@ import pyarrow as pa
 from trailscan.evidence.origin import Origin
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Outcome, Read
-from trailscan.store.counts import NAMED, Loaded
+from trailscan.store.counts import CHANGED, NAMED, Loaded
 from trailscan.store.database import Connection, Database, run, sql
 from trailscan.store.patterns import like
 from trailscan.store.rows import BATCH, as_arrow, forget, insert_damage, insert_objects, object_row
@@ -23,19 +23,21 @@ PAUSE = 0.05  # seconds between transactions, in which they get their turn
 
 
 Found = tuple[int, Damage]
-CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
 
 TWINS = "a key stands twice in the record, and parsers disagree on which value counts"
 ALTERED = Damage("altered", "its bytes are no longer those that were fetched: their SHA-256 differs")
 
 
 class Loader:
-    """Loads what is read; `origins` tells where each object id came from, and is emptied as they are loaded."""
+    """Loads what is read; `origins` tells where each object id came from, and is emptied as they are loaded.
 
-    def __init__(self, origins: dict[int, Origin], only: tuple[str, ...] = ()) -> None:
+    `replaced` gives, of an object that is loaded anew, the id it was held under.
+    """
+
+    def __init__(self, origins: dict[int, Origin], only: tuple[str, ...] = (), replaced: dict[int, int] | None = None) -> None:
         self.origins = origins
         self.only = only
-        self.replaced: dict[int, int] = {}  # object id -> the id it was held under with fewer of its records
+        self.replaced = replaced if replaced is not None else {}
 
     def into_archive(
         self, database: Database, reads: Iterator[Read], stop: Callable[[], bool], before_commit: Callable[[], None]
