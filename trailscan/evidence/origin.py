@@ -7,7 +7,7 @@ import msgspec
 
 from trailscan.errors import SourceError
 from trailscan.evidence.folder import LocalObject, display_name
-from trailscan.evidence.keys import parse_key, parse_name
+from trailscan.evidence.keys import parse_folders, parse_key, parse_name
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,10 +52,11 @@ def name_of(origin: Origin) -> str:
 
 
 def naming_of(key: str) -> Naming:
-    """Read a key, or for a re-rooted or flat copy its file name."""
+    """Read a key; of a re-rooted or flat copy its file name, and of a renamed file the folders it lies in."""
     parsed = parse_key(key) or parse_name(key.replace("\\", "/").rpartition("/")[2])
     if parsed is None:
-        return Naming()
+        folders = parse_folders(key)
+        return Naming(folders.kind and str(folders.kind), folders.account_id, folders.region)
     return Naming(str(parsed.kind), parsed.account_id, parsed.region, parsed.delivered_at)
 
 
