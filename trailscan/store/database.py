@@ -18,7 +18,7 @@ import duckdb
 from trailscan import __version__
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROW_GROUP = 20_480  # rows; a sixth of DuckDB's own: even a small load is compressed by several threads, in little memory
 LOAD_MEMORY = "384MB"
 LOAD_THREADS = 4  # each holds a row group in memory

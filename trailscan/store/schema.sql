@@ -89,6 +89,20 @@ CREATE TABLE damage (
   reason       VARCHAR NOT NULL
 );
 
+-- What the last `verify` found: one row for each thing it checked.
+CREATE TABLE verdicts (
+  kind       VARCHAR NOT NULL,      -- digest, log, archive, custody
+  object     VARCHAR NOT NULL,      -- s3://bucket/key, or a path
+  status     VARCHAR NOT NULL,      -- VALID, INVALID_HASH, MISSING_LOG, GAP ...: docs/tables.md
+  message    VARCHAR NOT NULL,
+  object_id  BIGINT,                -- the object it is about, where one is held
+  account_id VARCHAR,
+  region     VARCHAR,
+  trail      VARCHAR,               -- the trail whose digests speak
+  starts_at  TIMESTAMP,             -- the time of delivery that a digest or a gap spans
+  ends_at    TIMESTAMP
+);
+
 -- A person's name for the caller. Source: AWS, "CloudTrail userIdentity element".
 CREATE MACRO issuer_name(issuer_arn) AS regexp_extract(issuer_arn, '([^/:]+)$', 1);
 
