@@ -40,6 +40,13 @@ TOKEN_HIDDEN = "Value hidden due to security reasons."
 TLS = {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256"}
 EVENT_VERSIONS = {"sts": "1.08", "signin": "1.08", "iam": "1.09", "ec2": "1.10", "ssm": "1.09"}  # others: the newest
 API_VERSIONS = {"lambda": "2015-03-31", "s3": "2006-03-01", "athena": "2017-05-18"}
+# The one order in which delivered files have them; seen in published records.
+ORDER = (
+    "eventVersion userIdentity eventTime eventSource eventName awsRegion sourceIPAddress userAgent errorCode errorMessage "
+    "requestParameters responseElements additionalEventData requestID eventID readOnly resources eventType apiVersion "
+    "managementEvent recipientAccountId sharedEventID vpcEndpointId vpcEndpointAccountId serviceEventDetails addendum "
+    "eventCategory tlsDetails sessionCredentialFromConsole"
+).split()  # noqa: SIM905
 DOCUMENTS: tuple[tuple[float, str | None, dict[str, list[str]] | None], ...] = (
     (60, None, None),
     (10, "SSM-SessionManagerRunShell", None),
@@ -110,7 +117,7 @@ class World:
         record["requestParameters"] = compiled.request(values)
         record["readOnly"] = compiled.read_only
         self._answer(record, compiled, values)
-        return record
+        return _in_order(record)
 
     def start_session(self, when: datetime, account: str, region: str) -> Record:
         """A StartSession of Session Manager: opened (then its story goes on), denied, or failed."""
@@ -128,7 +135,7 @@ class World:
                 session_id = f"{who.session_name}-{''.join(self.rng.choices('abcdefghijklmnopqrstuvwxyz234567', k=26))}"
                 record["responseElements"] = _opened(session_id, region)
                 self._go_on(when, account, region, session_id, who)
-        return record
+        return _in_order(record)
 
     def _go_on(self, when: datetime, account: str, region: str, session_id: str, who: Principal) -> None:
         ahead = [("ResumeSession", 0.15), ("TerminateSession", 0.7), ("TerminateSession", 0.1)]
@@ -144,7 +151,7 @@ class World:
         record["requestParameters"] = {"sessionId": session_id}
         resumed = next_call.name == "ResumeSession"
         record["responseElements"] = _opened(session_id, region) if resumed else {"sessionId": session_id}
-        return record
+        return _in_order(record)
 
     def _session_request(self, target: str) -> Record:
         _, document, parameters = self.rng.choices(DOCUMENTS, [weight for weight, *_ in DOCUMENTS])[0]
@@ -274,6 +281,10 @@ def log_bytes(records: Sequence[Record]) -> bytes:
     """The inflated bytes of a log object: minified, `<` and `>` escaped as CloudTrail does, no final newline."""
     text = orjson.dumps({"Records": records})
     return text.replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
+
+
+def _in_order(record: Record) -> Record:
+    return {name: record[name] for name in ORDER if name in record} | record
 
 
 def gzipped(raw: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """`query PATH`: files read straight for a question, with no archive; what their bytes cannot rule out is asked in memory."""
 
+import os
 from collections.abc import Iterator
 
 from trailscan.cli.asking import Asking, Shape
@@ -46,6 +47,7 @@ class Scan:
         self.objects = 0
         self.origins: dict[int, Origin] = {}
         self._terminal = terminal
+        self._here = os.getcwd()
         self._files: dict[int, LocalObject] = {}
         self.reads = self._telling(workers.read(chunked(self._numbered(found))))
 
@@ -66,5 +68,5 @@ class Scan:
         file = self._files.pop(outcome.object_id)
         if not outcome.kept and not outcome.damage:
             return False
-        self.origins[outcome.object_id] = origin_of_file(file)
+        self.origins[outcome.object_id] = origin_of_file(file, self._here)
         return True

@@ -177,7 +177,7 @@ class _Run:
         intake = Intake(self._archive, workers, self._wish.only, self._stop)
         incoming = chain(backlog.incoming, self._incoming(sync, backlog.failed))
         if self._wish.load:
-            for loaded in intake.load(incoming):
+            for loaded in intake.load(incoming, lambda: sync.error is None):
                 self._tally.add(loaded)
         else:
             intake.keep(incoming)

@@ -60,8 +60,8 @@ def naming_of(key: str) -> Naming:
     return Naming(str(parsed.kind), parsed.account_id, parsed.region, parsed.delivered_at)
 
 
-def origin_of_file(found: LocalObject) -> Origin:
-    """The origin of an object that lies outside the archive and stays there.
+def origin_of_file(found: LocalObject, here: str) -> Origin:
+    """The origin of an object that lies outside the archive and stays there; `here` is the folder that paths start from.
 
     Raises SourceError for a name that is not UTF-8, which neither the manifest nor the database can hold.
     """
@@ -70,7 +70,7 @@ def origin_of_file(found: LocalObject) -> Origin:
     return Origin(
         source="file",
         key=found.path if found.member is None else f"{found.path}!{found.member}",
-        path=os.path.abspath(found.path),
+        path=os.path.normpath(os.path.join(here, found.path)),
         member=found.member,
         offset=found.offset,
         bytes=found.bytes,

@@ -32,7 +32,7 @@ CHUNK_BYTES = 1 << 20  # of objects as stored; inflated about eight times that
 CHUNK_OBJECTS = 256
 BATCH_BYTES = 32 << 20  # of records; a larger object comes as several batches
 PARENT_CHECK = 0.3  # seconds
-AHEAD = 2  # chunks a process may be ahead
+AHEAD = 3  # chunks a process may be ahead
 
 Numbered = tuple[int, LocalObject]
 
@@ -77,7 +77,7 @@ class Workers:
         """
         waiting = iter(chunks)
         begun: deque[Future[Read]] = deque()
-        for chunk in islice(waiting, self.jobs):
+        for chunk in islice(waiting, self.jobs * AHEAD):
             if not chunk:
                 waiting = chain([chunk], waiting)
                 break

@@ -1,5 +1,6 @@
 """Local files on their way in: those held already are left out, those that changed are marked, all are put on record."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -22,6 +23,7 @@ class Arrivals:
         self.found = 0
         self.held = 0
         self._archive = archive
+        self._here = os.getcwd()
         self._survey = survey
         self._held = Held(())
         self._again: dict[str, int] = {}
@@ -51,7 +53,7 @@ class Arrivals:
     def _origin(self, found: LocalObject) -> Origin | None:
         """None for what is held as it is, and for what cannot be named."""
         try:
-            origin = origin_of_file(found)
+            origin = origin_of_file(found, self._here)
         except SourceError as error:
             self._survey.problems.append(Problem(display_name(found), error.message))
             return None

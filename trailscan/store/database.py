@@ -11,9 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
-from typing import Any, TypeVar
-
-import duckdb
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailscan import __version__
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
@@ -32,7 +30,12 @@ REPAIR = "make it anew from the archive's objects: `trailscan rebuild`"
 _OFFLINE: Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _LOCKED_DOWN: Config = _OFFLINE | {"enable_external_access": "false", "lock_configuration": "true"}
 
-Connection = duckdb.DuckDBPyConnection
+if TYPE_CHECKING:  # DuckDB is brought when a database is opened: reading begins before
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+else:
+    Connection = object
 Row = tuple[Any, ...]
 Opened = TypeVar("Opened")
 
@@ -65,7 +68,7 @@ class Database:
         fresh = f"{self.path}.new-{os.getpid()}"
         with contextlib.suppress(FileNotFoundError):
             os.remove(fresh)
-        connection = duckdb.connect(config=_OFFLINE)
+        connection = _connect(_OFFLINE)
         _attach(connection, fresh)
         make_tables(connection)
         connection.close()
@@ -79,7 +82,7 @@ class Database:
         Raises ArchiveBusy when others hold the file for longer than the patience, SchemaMismatch, ArchiveError.
         """
         threads = min(LOAD_THREADS, os.cpu_count() or 1)
-        connection = duckdb.connect(config=_OFFLINE | {"threads": str(threads), "memory_limit": LOAD_MEMORY})
+        connection = _connect(_OFFLINE | {"threads": str(threads), "memory_limit": LOAD_MEMORY})
         try:
             self._retry(lambda: _attach(connection, self.path))
             prepare_loading(connection)
@@ -97,7 +100,7 @@ class Database:
             raise NoArchive(
                 f"there is no archive at {os.path.dirname(self.path)}", "run `trailscan sync` or `trailscan load` first"
             )
-        connection = self._retry(lambda: duckdb.connect(self.path, read_only=True, config=_LOCKED_DOWN))
+        connection = self._retry(lambda: _connect(_LOCKED_DOWN, self.path))
         try:
             self._check_version(connection)
             yield connection
@@ -105,6 +108,8 @@ class Database:
             connection.close()
 
     def _retry(self, opening: Callable[[], Opened]) -> Opened:
+        import duckdb
+
         deadline = time.monotonic() + self.patience
         while True:
             try:
@@ -119,6 +124,8 @@ class Database:
             time.sleep(TURN)
 
     def _check_version(self, connection: Connection) -> None:
+        import duckdb
+
         try:
             found = run(connection, "SELECT value FROM about WHERE name = 'schema_version'")
         except duckdb.CatalogException as error:
@@ -138,7 +145,7 @@ class Database:
 
 def scratch() -> Connection:
     """An empty database in memory with the same tables, for records that are asked about but not kept."""
-    connection = duckdb.connect(config=_OFFLINE)
+    connection = _connect(_OFFLINE)
     make_tables(connection)
     prepare_loading(connection)
     return connection
@@ -160,6 +167,12 @@ def prepare_loading(connection: Connection) -> None:
     """What parse.sql needs: UTC, its macros, and rows in any order, so that DuckDB writes them in parallel."""
     run(connection, "SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
     run(connection, sql("parse_macros.sql"))
+
+
+def _connect(config: Config, path: str = ":memory:") -> Connection:
+    import duckdb
+
+    return duckdb.connect(path, read_only=path != ":memory:", config=config)
 
 
 def _attach(connection: Connection, path: str) -> None:

@@ -11,7 +11,7 @@ from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Workers, chunked
 from trailscan.store.counts import CHANGED, Loaded
-from trailscan.store.database import Database, run
+from trailscan.store.database import Connection, Database, run
 from trailscan.store.holdings import next_object_id, set_manifest_mark
 
 Arrived = TypeVar("Arrived")
@@ -43,20 +43,29 @@ class Intake:
         self._origins: dict[int, Origin] = {}
         self._replaced: dict[int, int] = {}
         self._next_id = 1
+        self._is_settled = False
         if not self.is_new:
             with self.database.reading() as connection:
                 self._next_id = next_object_id(connection)
 
-    def load(self, incoming: Iterable[Incoming | None]) -> Iterator[Loaded]:
-        """Load the objects as they come; None among them means that none will come for a while. Yields each commit's counts."""
+    def load(self, incoming: Iterable[Incoming | None], is_whole: Callable[[], bool] = lambda: True) -> Iterator[Loaded]:
+        """Load the objects as they come; None among them means that none will come for a while. Yields each commit's counts.
+
+        `is_whole` is asked at the end: whether all that the manifest records has come.
+        """
         if self._workers is None:
             raise ValueError("this intake was made to keep, not to load")
         reads = self._workers.read(chunked(map(self._numbered, incoming)))
         self.database.create()
         from trailscan.store.load import Loader  # brings pyarrow, while the first objects are being read
 
+        def before_commit(connection: Connection, is_last: bool) -> None:
+            self._archive.flush()
+            if is_last and is_whole():
+                self._settle(connection)
+
         loader = Loader(self._origins, self._only, self._replaced)
-        yield from loader.into_archive(self.database, reads, self._stop, self._archive.flush)
+        yield from loader.into_archive(self.database, reads, self._stop, before_commit)
 
     def keep(self, incoming: Iterable[Incoming | None]) -> int:
         """Note objects as held without loading them; returns how many."""
@@ -97,9 +106,14 @@ class Intake:
             insert_damage(connection, fresh)
 
     def settle(self) -> None:
-        """Note that all of the manifest is in the database."""
-        with self.database.writing() as connection:
-            set_manifest_mark(connection, self._archive.manifest_size())
+        """Note that all of the manifest is in the database, unless the last transaction did."""
+        if not self._is_settled:
+            with self.database.writing() as connection:
+                self._settle(connection)
+
+    def _settle(self, connection: Connection) -> None:
+        set_manifest_mark(connection, self._archive.manifest_size())
+        self._is_settled = True
 
     def _numbered(self, incoming: Incoming | None) -> tuple[int, LocalObject] | None:
         if incoming is None or self._stop():

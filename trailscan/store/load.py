@@ -40,16 +40,24 @@ class Loader:
         self.replaced = replaced if replaced is not None else {}
 
     def into_archive(
-        self, database: Database, reads: Iterator[Read], stop: Callable[[], bool], before_commit: Callable[[], None]
+        self,
+        database: Database,
+        reads: Iterator[Read],
+        stop: Callable[[], bool],
+        before_commit: Callable[[Connection, bool], None],
     ) -> Iterator[Loaded]:
-        """Load everything, transaction by transaction; yields the counts of each once it is committed."""
+        """Load everything, transaction by transaction; yields the counts of each once it is committed.
+
+        `before_commit` gets the connection, and whether this transaction is the last.
+        """
         turn = 0.0
         while not stop() and (first := _next_with_content(reads)) is not None:
             time.sleep(turn)
             turn = PAUSE
             with database.writing() as connection:
-                counts = self.into(connection, _Window(first, reads, stop))
-                before_commit()
+                window = _Window(first, reads, stop)
+                counts = self.into(connection, window)
+                before_commit(connection, window.is_last)
             yield counts
 
     def into_scratch(self, connection: Connection, first: Read, reads: Iterator[Read]) -> Loaded:
@@ -124,6 +132,7 @@ class _Window:
         self._deadline = time.monotonic() + seconds
         self._error: BaseException | None = None
         self.outcomes: list[Outcome] = []
+        self.is_last = False
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The records as Arrow, for DuckDB to pull; every outcome is noted on the way."""
@@ -146,8 +155,10 @@ class _Window:
         while read is not None:
             yield read
             taken += sum(batch.rows for batch in read.batches)
-            full = taken >= self._records or time.monotonic() >= self._deadline
-            read = None if full or self._stop() else next(self._reads, None)
+            if taken >= self._records or time.monotonic() >= self._deadline or self._stop():
+                return
+            read = next(self._reads, None)
+        self.is_last = not self._stop()
 
 
 def _next_with_content(reads: Iterator[Read]) -> Read | None:

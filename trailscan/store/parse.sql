@@ -1,11 +1,12 @@
 -- Raw records -> rows of `events`. Reads `batch(object_id, record_index, record)`, where each record is one valid JSON object.
 --
 -- The columns must give the record back: what a column cannot hold exactly (fields without a column, explicit nulls, a number
--- where CloudTrail sends text, a time in another notation) goes to other_fields. So each row is one of two:
+-- where CloudTrail sends text, a time in another notation) goes to other_fields. So each row is one of three:
+--   native     written as CloudTrail itself does: the columns spell the very same text again, so nothing is left to look for
 --   regular    every key is known, every value has its type; null are at most requestParameters and responseElements
---              -> other_fields is put together from the few known fields that have no column, and those nulls
+--              -> of both, other_fields is put together from the few known fields that have no column, and those nulls
 --   irregular  -> other_fields is the record less what the columns hold exactly
--- Parsing is DuckDB's, in parallel; what only irregular records need is computed only for them (CASE is lazy).
+-- Parsing is DuckDB's, in parallel; what only other records need is computed only for them (CASE is lazy).
 
 WITH parsed AS (
   SELECT
@@ -17,13 +18,24 @@ WITH parsed AS (
       "readOnly":"JSON","managementEvent":"JSON","userIdentity":"JSON","requestParameters":"JSON",
       "responseElements":"JSON","additionalEventData":"JSON","resources":"JSON","tlsDetails":"JSON",
       "serviceEventDetails":"JSON","apiVersion":"JSON","vpcEndpointAccountId":"JSON","sessionCredentialFromConsole":"JSON",
-      "addendum":"JSON","insightDetails":"JSON","edgeDeviceDetails":"JSON","eventContext":"JSON"}') AS r,
-    len(json_keys(record)) AS keys,
-    json_type(record, ['$.eventTime', '$.eventID', '$.eventName', '$.eventSource', '$.eventVersion', '$.eventType',
-      '$.eventCategory', '$.awsRegion', '$.recipientAccountId', '$.sourceIPAddress', '$.userAgent', '$.errorCode',
-      '$.errorMessage', '$.requestID', '$.sharedEventID', '$.vpcEndpointId', '$.requestParameters',
-      '$.responseElements']) AS types
+      "addendum":"JSON","insightDetails":"JSON","edgeDeviceDetails":"JSON","eventContext":"JSON"}') AS r
   FROM batch
+),
+compared AS (
+  SELECT
+    *,
+    (spelled(r) = record AND NOT has_quotes(r) AND is_flag(r.readOnly) AND is_flag(r.managementEvent)) IS TRUE AS native
+  FROM parsed
+),
+looked AS (
+  SELECT
+    *,
+    CASE WHEN NOT native THEN len(json_keys(record)) END AS keys,
+    CASE WHEN NOT native THEN json_type(record, [
+      '$.eventTime', '$.eventID', '$.eventName', '$.eventSource', '$.eventVersion', '$.eventType', '$.eventCategory',
+      '$.awsRegion', '$.recipientAccountId', '$.sourceIPAddress', '$.userAgent', '$.errorCode', '$.errorMessage',
+      '$.requestID', '$.sharedEventID', '$.vpcEndpointId', '$.requestParameters', '$.responseElements']) END AS types
+  FROM compared
 ),
 typed AS (
   SELECT
@@ -32,7 +44,7 @@ typed AS (
       "accountId":"VARCHAR","accessKeyId":"VARCHAR","invokedBy":"VARCHAR","sessionContext":{"sourceIdentity":"VARCHAR",
       "sessionIssuer":{"arn":"VARCHAR"},"attributes":{"mfaAuthenticated":"VARCHAR"}}}') AS u,
     moment(r.eventTime) AS event_time,
-    keys - (
+    CASE WHEN NOT native THEN keys - (
       (r.eventTime IS NOT NULL)::INT + (r.eventID IS NOT NULL)::INT + (r.eventName IS NOT NULL)::INT
       + (r.eventSource IS NOT NULL)::INT + (r.eventVersion IS NOT NULL)::INT + (r.eventType IS NOT NULL)::INT
       + (r.eventCategory IS NOT NULL)::INT + (r.awsRegion IS NOT NULL)::INT + (r.recipientAccountId IS NOT NULL)::INT
@@ -44,17 +56,18 @@ typed AS (
       + (r.serviceEventDetails IS NOT NULL)::INT + (r.apiVersion IS NOT NULL)::INT + (r.vpcEndpointAccountId IS NOT NULL)::INT
       + (r.sessionCredentialFromConsole IS NOT NULL)::INT + (r.addendum IS NOT NULL)::INT
       + (r.insightDetails IS NOT NULL)::INT + (r.edgeDeviceDetails IS NOT NULL)::INT + (r.eventContext IS NOT NULL)::INT
-    ) AS keys_left,
-    list_min(types[1:16]) IS DISTINCT FROM 'VARCHAR' OR NOT is_flag(r.readOnly) OR NOT is_flag(r.managementEvent) AS mistyped
-  FROM parsed
+    ) END AS keys_left,
+    NOT native AND (list_min(types[1:16]) IS DISTINCT FROM 'VARCHAR' OR NOT is_flag(r.readOnly)
+                    OR NOT is_flag(r.managementEvent)) AS mistyped
+  FROM looked
 ),
 judged AS (
   SELECT
     *,
     strftime(event_time, '%Y-%m-%dT%H:%M:%SZ') IS DISTINCT FROM r.eventTime AS odd_time,
-    coalesce(types[17] = 'NULL', false) AS null_request,
-    coalesce(types[18] = 'NULL', false) AS null_response,
-    mistyped OR odd_time OR keys_left <> null_request::INT + null_response::INT AS irregular
+    CASE WHEN native THEN r.requestParameters IS NULL ELSE coalesce(types[17] = 'NULL', false) END AS null_request,
+    CASE WHEN native THEN r.responseElements IS NULL ELSE coalesce(types[18] = 'NULL', false) END AS null_response,
+    mistyped OR odd_time OR coalesce(keys_left <> null_request::INT + null_response::INT, false) AS irregular
   FROM typed
 )
 SELECT

@@ -18,6 +18,31 @@ CREATE TEMP MACRO moment(t) AS
 -- JSON true or false, or no value at all.
 CREATE TEMP MACRO is_flag(j) AS j IS NULL OR j IN ('true', 'false');
 
+-- The record as delivered files have it: minified, its fields in the one order that CloudTrail writes. A field that is not there
+-- and should be spoils the text, and then it equals no record. Source: published records; AWS, "CloudTrail record contents".
+CREATE TEMP MACRO spelled(r) AS
+  concat(
+    '{"eventVersion":"', r.eventVersion, '","userIdentity":', r.userIdentity, ',"eventTime":"', r.eventTime,
+    '","eventSource":"', r.eventSource, '","eventName":"', r.eventName, '","awsRegion":"', r.awsRegion,
+    '","sourceIPAddress":"', r.sourceIPAddress, '"', ',"userAgent":"' || r.userAgent || '"',
+    ',"errorCode":"' || r.errorCode || '"', ',"errorMessage":"' || r.errorMessage || '"',
+    ',"requestParameters":', coalesce(r.requestParameters, 'null'), ',"responseElements":', coalesce(r.responseElements, 'null'),
+    ',"additionalEventData":' || r.additionalEventData, ',"requestID":"' || r.requestID || '"', ',"eventID":"', r.eventID,
+    '","readOnly":', r.readOnly, ',"resources":' || r.resources, ',"eventType":"', r.eventType, '"',
+    ',"apiVersion":' || r.apiVersion, ',"managementEvent":', r.managementEvent, ',"recipientAccountId":"', r.recipientAccountId, '"',
+    ',"sharedEventID":"' || r.sharedEventID || '"', ',"vpcEndpointId":"' || r.vpcEndpointId || '"',
+    ',"vpcEndpointAccountId":' || r.vpcEndpointAccountId, ',"serviceEventDetails":' || r.serviceEventDetails,
+    ',"addendum":' || r.addendum, ',"eventCategory":"', r.eventCategory, '"', ',"tlsDetails":' || r.tlsDetails,
+    ',"sessionCredentialFromConsole":' || r.sessionCredentialFromConsole, '}');
+
+CREATE TEMP MACRO texts_of(r) AS
+  concat(r.eventVersion, r.eventTime, r.eventSource, r.eventName, r.awsRegion, r.sourceIPAddress, r.userAgent, r.errorCode,
+         r.errorMessage, r.requestID, r.eventID, r.eventType, r.recipientAccountId, r.sharedEventID, r.vpcEndpointId,
+         r.eventCategory);
+
+-- Whether a text holds what JSON would have escaped: spelled again without its escapes, it could pass for other fields.
+CREATE TEMP MACRO has_quotes(r) AS contains(texts_of(r), '"') OR contains(texts_of(r), '\');
+
 -- The JSON merge patch that takes out of a record what its columns hold exactly: a value of the column's own type.
 CREATE TEMP MACRO held_keys(record, odd_time) AS
   '{' || array_to_string([
