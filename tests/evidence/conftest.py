@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.standin import Rule, Standin
+from trailscan.evidence.access import Access
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.s3 import Access, Bucket
+from trailscan.evidence.s3 import Bucket
 
 
 class Served:

@@ -53,8 +53,8 @@ def sync(
     """
     from trailscan.cli.asking import moment
     from trailscan.cli.syncing import Wish, sync_bucket
+    from trailscan.evidence.access import Access
     from trailscan.evidence.listing import Scope
-    from trailscan.evidence.s3 import Access
 
     scope = Scope(moment(since), moment(until), tuple(account or ()), tuple(region or ()))
     access = Access(profile, role_arn, endpoint_url, not no_sign_request, request_payer)

@@ -1,20 +1,26 @@
-"""The only module that talks to AWS: listing and fetching objects, and CloudTrail's public keys.
+"""Buckets: listing and fetching objects, and CloudTrail's public keys.
 
-Who we are, and where, is boto3's to say: its credential chain, profiles, regions and endpoints. The many small requests
-go through obstore with those credentials: measured seven times as fast as boto3 at listing, and thirty at fetching.
-What obstore cannot name (`a//b`, `a/../b`, `a/`) goes through boto3. Knows nothing of DuckDB, and touches no disk.
+The many small requests go through obstore with boto3's credentials: measured seven times as fast as boto3 at listing, and
+thirty at fetching. What obstore cannot name (`a//b`, `a/../b`, `a/`) goes through boto3. Touches no disk.
 """
 
-import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from trailscan.errors import CredentialsError, NotReachable, SourceError, UsageError
+from trailscan.evidence.access import (
+    Access,
+    Translated,
+    code_of,
+    credentials_of,
+    is_refused,
+    open_s3,
+    open_session,
+    raise_ours,
+    short,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,24 +29,7 @@ if TYPE_CHECKING:
 PAGE = 1_000  # keys in one answer of S3
 _READ_TIMEOUT = "20s"  # without a byte; then the request is made again
 _CONNECT_TIMEOUT = "10s"
-_CREDENTIAL_LIFE = timedelta(minutes=5)  # after which botocore is asked again; it renews what is about to expire
-_REFUSED = (
-    "ExpiredToken|ExpiredTokenException|RequestExpired|TokenRefreshRequired|InvalidToken|InvalidAccessKeyId|"
-    "SignatureDoesNotMatch|UnrecognizedClientException|InvalidClientTokenId"
-)
 _PLAIN_ENDINGS = (".gz", ".json")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
-
-
-class Access(msgspec.Struct, frozen=True):
-    """How to reach a bucket; what is None is boto3's to find."""
-
-    profile: str | None = None
-    role_arn: str | None = None
-    endpoint_url: str | None = None
-    sign: bool = True
-    request_payer: bool = False
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -81,8 +70,8 @@ class Bucket:
         self.name = name
         self._access = access
         self._payer: dict[str, Any] = {"RequestPayer": "requester"} if access.request_payer else {}
-        with _Translated(f"s3://{name}"):
-            self._session = _session(access)
+        with Translated(f"s3://{name}"):
+            self._session = open_session(access)
             self._client = self._home_client()
             self._store = self._make_store()
 
@@ -90,7 +79,7 @@ class Bucket:
         """What lies directly below a prefix: the folders, as prefixes, and the objects."""
         folders: list[str] = []
         objects: list[Listed] = []
-        with _Translated(f"s3://{self.name}/{prefix}"):
+        with Translated(f"s3://{self.name}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.name, Prefix=prefix, Delimiter="/", **self._payer):
                 folders += [found["Prefix"] for found in page.get("CommonPrefixes", [])]
@@ -113,7 +102,7 @@ class Bucket:
                 return
         except Exception as error:  # noqa: BLE001 - obstore's errors are judged by their text
             if "invalid path" not in str(error):
-                _raise(error, f"s3://{self.name}/{prefix}")
+                raise_ours(error, f"s3://{self.name}/{prefix}")
         yield from self._objects_slowly(prefix, last)
 
     def get(self, listed: Listed) -> Fetched:
@@ -136,7 +125,7 @@ class Bucket:
 
     def public_keys(self, region: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """CloudTrail's public keys of a region that were valid in a span of time, as ListPublicKeys gives them."""
-        with _Translated(f"CloudTrail in {region}"):
+        with Translated(f"CloudTrail in {region}"):
             client = self._session.client("cloudtrail", region_name=region, endpoint_url=self._access.endpoint_url)
             return list(client.list_public_keys(StartTime=start, EndTime=end)["PublicKeyList"])
 
@@ -144,15 +133,15 @@ class Bucket:
         """A client for the region where the bucket lies: elsewhere S3 only redirects."""
         from botocore.exceptions import ClientError
 
-        client = _client(self._session, self._access, None)
+        client = open_s3(self._session, self._access, None)
         try:
             region = client.head_bucket(Bucket=self.name).get("BucketRegion")
         except ClientError as error:
-            if _code_of(error) in {"404", "NoSuchBucket"}:
+            if code_of(error) in {"404", "NoSuchBucket"}:
                 raise
             return client  # who may not list may still fetch: the first request that matters will say what is wrong
         if region and region != client.meta.region_name and self._access.endpoint_url is None:
-            return _client(self._session, self._access, region)
+            return open_s3(self._session, self._access, region)
         return client
 
     def _make_store(self) -> "S3Store":
@@ -174,11 +163,11 @@ class Bucket:
                 "timeout": "15m",
             },
             retry_config={"max_retries": 8, "retry_timeout": timedelta(minutes=5)},
-            credential_provider=_credentials_of(self._session) if self._access.sign else None,
+            credential_provider=credentials_of(self._session) if self._access.sign else None,
         )
 
     def _objects_slowly(self, prefix: str, after: str) -> Iterator[list[Listed]]:
-        with _Translated(f"s3://{self.name}/{prefix}"):
+        with Translated(f"s3://{self.name}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after, **self._payer):
                 yield [_listed(found) for found in page.get("Contents", [])]
@@ -192,71 +181,6 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             _refuse(error, f"s3://{self.name}/{key}")
         return Fetched(data, got.get("ETag"), got.get("VersionId"), _utc(got.get("LastModified")), got.get("Metadata") or None)
-
-
-def _session(access: Access) -> Any:  # noqa: ANN401 - boto3.Session, which is imported at this door only
-    import boto3
-
-    session = boto3.Session(profile_name=access.profile)
-    if access.role_arn is not None:
-        session = boto3.Session(botocore_session=_with_role(session, access.role_arn), region_name=session.region_name)
-    return session
-
-
-def _with_role(session: Any, role_arn: str) -> Any:  # noqa: ANN401 - botocore has no types of its own
-    """A session whose credentials are a role's, renewed by botocore before they expire."""
-    import botocore.session
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
-    region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
-    source = session.get_credentials()
-    if source is None:
-        raise CredentialsError("there are no AWS credentials to assume the role with", "name some with --profile")
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=partial(session._session.create_client, region_name=region),  # noqa: SLF001 - as botocore's own profiles do it
-        source_credentials=source,
-        role_arn=role_arn,
-        extra_args={"RoleSessionName": "trailscan"},
-    )
-    assumed: Any = botocore.session.Session()
-    assumed._credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)  # noqa: SLF001
-    return assumed
-
-
-def _client(session: Any, access: Access, region: str | None) -> "S3Client":  # noqa: ANN401
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    config = Config(
-        signature_version=None if access.sign else UNSIGNED,
-        retries={"mode": "standard", "total_max_attempts": 6},
-        connect_timeout=10,
-        read_timeout=20,
-        max_pool_connections=32,
-        s3={"addressing_style": "path"} if access.endpoint_url else None,
-    )
-    client: S3Client = session.client("s3", region_name=region, endpoint_url=access.endpoint_url, config=config)
-    return client
-
-
-def _credentials_of(session: Any) -> Callable[[], Any]:  # noqa: ANN401
-    """A provider that asks botocore each time obstore needs to know."""
-    credentials = session.get_credentials()
-    if credentials is None:
-        raise CredentialsError(
-            "there are no AWS credentials", "set a profile with --profile, or --no-sign-request if the bucket is public"
-        )
-
-    def provide() -> dict[str, Any]:
-        now = credentials.get_frozen_credentials()
-        return {
-            "access_key_id": now.access_key,
-            "secret_access_key": now.secret_key,
-            "token": now.token,
-            "expires_at": datetime.now(UTC) + _CREDENTIAL_LIFE,
-        }
-
-    return provide
 
 
 def _listed(found: Any) -> Listed:  # noqa: ANN401 - a page of botocore's
@@ -273,52 +197,11 @@ def _user_metadata(attributes: Any) -> dict[str, str] | None:  # noqa: ANN401
     return own or None
 
 
-class _Translated:
-    """Turns botocore's errors into ours, each with what was being done."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is not None and type(error).__module__.partition(".")[0] in {"botocore", "boto3", "obstore"}:
-            _raise(error, self.where)
-
-
-def _raise(error: BaseException, where: str) -> NoReturn:
-    from botocore import exceptions as boto
-
-    text = _short(error)
-    if isinstance(error, boto.ProfileNotFound):
-        raise UsageError(text, "`aws configure list-profiles` shows which there are") from error
-    if isinstance(error, boto.ParamValidationError):
-        raise UsageError(f"{where} is not a bucket or key that S3 could have", "write s3://bucket/prefix") from error
-    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.SSOError)):
-        raise CredentialsError(
-            f"no usable AWS credentials: {text}", "set a profile with --profile, or --no-sign-request"
-        ) from error
-    if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
-        raise NotReachable(f"{where} cannot be reached: {text}", "check the network, the region and --endpoint-url") from error
-    code = _code_of(error)
-    if re.fullmatch(_REFUSED, code):
-        raise CredentialsError(
-            f"AWS does not accept the credentials ({code}): {text}", "renew them and run the same again"
-        ) from error
-    if code in {"AccessDenied", "403", "AllAccessDisabled", "AccessDeniedException"}:
-        hint = "it takes s3:ListBucket and s3:GetObject, and kms:Decrypt for a bucket encrypted with a key"
-        raise CredentialsError(f"no permission for {where} ({code})", hint) from error
-    if code in {"NoSuchBucket", "404"}:
-        raise SourceError(f"{where}: there is no such bucket", "check the name and --profile") from error
-    raise SourceError(f"{where}: {text}") from error
-
-
 def _refuse(error: Exception, where: str) -> NoReturn:
     """Raise what an error at one object means: for that object, or for all of them."""
-    code, text = _code_of(error), _short(error)
-    if re.fullmatch(_REFUSED, code) or type(error).__name__ == "UnauthenticatedError":
-        _raise(error, where)
+    code, text = code_of(error), short(error)
+    if is_refused(code) or type(error).__name__ == "UnauthenticatedError":
+        raise_ours(error, where)
     if code == "InvalidObjectState":
         raise ObjectRefused("archived", "it lies in Glacier or Deep Archive: restore it, then sync again") from error
     if code == "AccessDenied" or type(error).__name__ == "PermissionDeniedError":
@@ -326,17 +209,3 @@ def _refuse(error: Exception, where: str) -> NoReturn:
             "access-denied", f"no permission to read it (s3:GetObject, or kms:Decrypt for its key): {text}"
         ) from error
     raise ObjectRefused("not-fetched", text) from error
-
-
-def _code_of(error: BaseException) -> str:
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        return str(response.get("Error", {}).get("Code", ""))
-    found = _CODE.search(str(error))
-    return found[1] if found else ""
-
-
-def _short(error: BaseException) -> str:
-    """The sentence that tells a person most: S3's own message, else the first line."""
-    found = _MESSAGE.search(str(error))
-    return found[1] if found else str(error).partition("\n")[0][:300]
