@@ -9,6 +9,7 @@
     ├── SourceError                    1  a bucket, file or folder cannot be listed or read at all
     │   ├── CredentialsError           1  AWS refused who we are
     │   └── NotReachable               1  the endpoint did not answer
+    ├── BundleError                    4  a bundle is cut short or altered
     └── UnsafeKey                      1  an object key that must not become a path
 
 Damage in the input is never one of these: it is a value (`trailscan.records.damage.Damage`), a row and exit code 3.
@@ -70,6 +71,12 @@ class CredentialsError(SourceError):
 
 class NotReachable(SourceError):
     """The endpoint did not answer."""
+
+
+class BundleError(TrailscanError):
+    """A bundle is cut short or altered, or was not made by `trailscan pack`."""
+
+    exit_code = ExitCode.NOT_VERIFIED
 
 
 class UnsafeKey(TrailscanError, ValueError):

@@ -1,9 +1,12 @@
 """What `load` does, once its arguments are read."""
 
+import os
+
 from trailscan.cli import endings
-from trailscan.cli.run import Tally, exit_code, interruptible, widened
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
 from trailscan.cli.terminal import Terminal
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
 from trailscan.evidence.folder import Survey, find_objects
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
@@ -29,6 +32,14 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
             intake.note_problems(survey.problems)
             if not stop.is_set():
                 intake.settle()
+            counts = {
+                "found": arrivals.found,
+                "held": arrivals.held,
+                **counts_of(tally.loaded),
+                "problems": len(survey.problems),
+            }
+            arguments = {"paths": list(map(os.path.abspath, paths)), "only": only, "stopped": stop.is_set()}
+            Custody(archive).append("load", arguments, counts)
     terminal.say(endings.found_funnel(arrivals.found, tally.loaded, arrivals.held, survey))
     terminal.say("\n".join(endings.of_loading(tally.loaded, tally.seconds, survey.problems)))
     if stop.is_set():

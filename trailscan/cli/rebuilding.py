@@ -4,9 +4,10 @@ import contextlib
 import os
 
 from trailscan.cli import endings
-from trailscan.cli.run import Tally, exit_code, interruptible
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible
 from trailscan.cli.terminal import Terminal
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 
@@ -32,6 +33,7 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
                 return exit_code(0, stopped=True)
             intake.settle()
             os.replace(fresh.path, archive.database)
+            Custody(archive).append("rebuild", {"only": only}, counts_of(tally.loaded))
     terminal.say("\n".join(endings.of_rebuild(tally)))
     return exit_code(tally.loaded.damaged_objects, stopped=False)
 

@@ -68,6 +68,19 @@ class Tally:
         return time.monotonic() - self.started
 
 
+def counts_of(loaded: Loaded) -> dict[str, int]:
+    """What was loaded, as the custody log holds it."""
+    return {
+        "objects": loaded.objects,
+        "damaged_objects": loaded.damaged_objects,
+        "records": loaded.read,
+        "loaded": loaded.loaded,
+        "copies": loaded.copies,
+        "filtered": loaded.filtered,
+        "damaged": loaded.damaged,
+    }
+
+
 def exit_code(damaged: int, stopped: bool) -> ExitCode:
     """3 where something was damaged or missing; 1 where the run was ended before its end."""
     if stopped:

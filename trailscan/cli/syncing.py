@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from trailscan.cli import endings
-from trailscan.cli.run import Tally, exit_code, interruptible, widened
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.writing import write_table
 from trailscan.errors import SourceError, UsageError
+from trailscan.evidence.access import Access
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
 from trailscan.evidence.held import Held
 from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
 from trailscan.evidence.listing import Part, Scope, Survey, parts_of
 from trailscan.evidence.origin import Origin, name_of, naming_of
-from trailscan.evidence.s3 import Access, Bucket, Listed
+from trailscan.evidence.s3 import Bucket, Listed
 from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
@@ -182,6 +184,7 @@ class _Run:
         else:
             intake.keep(incoming)
         self._close(sync, intake, backlog.failed)
+        self._note(sync)
         if sync.error is not None:
             raise sync.error
         self._place.must_hold_something(sync.counts)
@@ -223,6 +226,26 @@ class _Run:
         self._say(self._place.report())
         if self._stop() or sync.error is not None:
             self._say(["stopped: what was fetched is kept; run the same command again to go on"])
+
+    def _note(self, sync: Sync) -> None:
+        """A line of the custody log: what was asked for, and what came of it."""
+        wish, scope, counts = self._wish, self._wish.scope, sync.counts
+        arguments = {
+            "source": wish.source,
+            "since": scope.since and f"{scope.since.isoformat()}Z",
+            "until": scope.until and f"{scope.until.isoformat()}Z",
+            "account": scope.accounts,
+            "region": scope.regions,
+            "keys": wish.keys,
+            "only": wish.only,
+            "no_load": not wish.load,
+            "endpoint_url": wish.access.endpoint_url,
+            "stopped": self._stop() or sync.error is not None,
+        }
+        listed = {
+            name: getattr(counts, name) for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed")
+        }
+        Custody(self._archive).append("sync", arguments, listed | counts_of(self._tally.loaded))
 
     def _say(self, lines: list[str]) -> None:
         if lines:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey
+from trailscan.evidence.bundle import LOADED, is_elsewhere, loaded_name
 from trailscan.evidence.folder import LocalObject, Survey, find_objects
 from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.places import key_of
@@ -37,10 +38,14 @@ class Archive:
         self.keys = os.path.join(self.root, "keys")
         self.database = os.path.join(self.root, "trailscan.duckdb")
         self.manifest = os.path.join(self.root, "manifest.jsonl")
+        self.custody = os.path.join(self.root, "custody.jsonl")
         self._incoming = os.path.join(self.root, "incoming")
         self._made: set[str] = set()
         self._numbers = itertools.count()
         self._laid = False
+        self._brought: bool | None = (
+            None  # whether there is a `loaded` folder: asked once, for place() is asked for each object
+        )
 
     def exists(self) -> bool:
         """Whether the folder looks like an archive."""
@@ -76,8 +81,12 @@ class Archive:
             yield
 
     def place(self, path: str) -> str:
-        """Where on disk an origin's path lies."""
-        return path if os.path.isabs(path) else os.path.join(self.root, path)
+        """Where on disk an origin's path lies: for what a bundle brought under another name, in `loaded/`."""
+        if self._brought is None:
+            self._brought = os.path.isdir(os.path.join(self.root, LOADED))
+        if self._brought and os.path.exists(brought := os.path.join(self.root, loaded_name(path))):
+            return brought
+        return path if is_elsewhere(path) else os.path.join(self.root, path)
 
     def put(self, path: str, data: bytes, last_modified: datetime | None) -> tuple[str, str]:
         """Write an object's bytes under its path, whole or not at all; returns the path and the bytes' SHA-256, hex.
@@ -142,7 +151,7 @@ class Archive:
     def flush(self) -> None:
         """Return when everything written so far is on the disk itself: one call for thousands of small files."""
         if self._laid:
-            _sync_filesystem(self.root)
+            sync_filesystem(self.root)
         elif os.path.exists(self.manifest):
             with open(self.manifest, "ab") as file:
                 os.fsync(file.fileno())
@@ -220,7 +229,8 @@ def _origin_of_stray(path: str, found: LocalObject) -> Origin:
     return Origin("s3", key, path, found.bytes, bucket=bucket)
 
 
-def _sync_filesystem(path: str) -> None:
+def sync_filesystem(path: str) -> None:
+    """Return when all that was written on the disk that holds `path` is there to stay."""
     if sys.platform != "linux":
         if hasattr(os, "sync"):
             os.sync()

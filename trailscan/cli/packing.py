@@ -1,0 +1,136 @@
+"""What `pack` does, once its arguments are read."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from trailscan.cli.run import exit_code
+from trailscan.cli.terminal import Terminal
+from trailscan.errors import ArchiveBusy, ArchiveError, UsageError
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
+from trailscan.evidence.folder import Problem
+from trailscan.evidence.packing import Load, Narrowing, Packed, pack
+from trailscan.store.counts import NAMED
+from trailscan.views.amounts import count, size
+from trailscan.views.escape import for_terminal
+
+Sums = dict[str, frozenset[str]]
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    out: str
+    narrowing: Narrowing
+    database: bool
+    wheels: bool
+    platforms: tuple[str, ...]
+    python: str | None
+
+
+def pack_archive(wish: Wish, root: str, quiet: bool) -> int:
+    """Pack, note it in the custody log, print the bundle's SHA-256, and give the exit code."""
+    terminal, archive = Terminal(quiet), Archive(root)
+    archive.must_exist()
+    _check(wish, archive)
+    with terminal.clean():
+        wheels = _wheels(wish, terminal)
+        with archive.lock(), _quiet_database(archive) as (known, problems):
+            load = Load(wish.database, wheels, known)
+            packed = pack(archive, wish.out, wish.narrowing, load, lambda so_far: _progress(terminal, so_far))
+            packed.problems[:0] = problems
+            Custody(archive).append("pack", _arguments(wish), _counts(packed), {"bundle": packed.sha256})
+    sys.stdout.write(f"{packed.sha256}  {for_terminal(wish.out)}\n")
+    terminal.say("\n".join(_last_words(wish, packed)))
+    return exit_code(len(packed.problems), stopped=False)
+
+
+def _check(wish: Wish, archive: Archive) -> None:
+    if os.path.isdir(wish.out):
+        raise UsageError(f"{wish.out} is a folder", "name the file to write, such as case-17.tar")
+    if os.path.abspath(wish.out).startswith(os.path.join(archive.objects, "")):
+        raise UsageError(f"{wish.out} lies among the objects to be packed", "write it elsewhere")
+    if (wish.platforms or wish.python) and not wish.wheels:
+        raise UsageError("--platform and --python say for what to fetch wheels", "add --with-wheels")
+
+
+def _wheels(wish: Wish, terminal: Terminal) -> dict[str, bytes]:
+    if not wish.wheels:
+        return {}
+    from trailscan.evidence.wheelhouse import Target, wheelhouse
+
+    terminal.progress("fetching wheels")
+    target = Target(wish.platforms, wish.python)
+    wheels = wheelhouse(target)
+    if target.too_old:
+        terminal.say("some wheels need glibc 2.28 or newer: DuckDB has none for the platform that was asked for")
+    return wheels
+
+
+@contextlib.contextmanager
+def _quiet_database(archive: Archive) -> Iterator[tuple[Sums, list[Problem]]]:
+    """Keep other programs from writing the database; gives the SHA-256s it knows of files that lie outside the archive."""
+    from trailscan.store.database import Database, run
+
+    database, problems, known = Database(archive.database), list[Problem](), Sums()
+    with contextlib.ExitStack() as stack:
+        try:
+            if os.path.exists(f"{archive.database}.wal"):  # left by a process that was killed
+                with database.writing():
+                    pass
+            if database.exists():
+                connection = stack.enter_context(database.reading())
+                files = "source = 'file' AND member IS NULL AND sha256 IS NOT NULL"
+                for path, sums in run(
+                    connection, f"SELECT path, list(DISTINCT sha256) FROM objects WHERE {files} GROUP BY path"
+                ):
+                    known[path] = frozenset(sums)
+        except ArchiveBusy:
+            raise
+        except ArchiveError as error:
+            problems.append(Problem(os.path.basename(archive.database), f"packed as it is, but {error.message}"))
+        yield known, problems
+
+
+def _arguments(wish: Wish) -> dict[str, object]:
+    return {
+        "out": os.path.basename(wish.out),
+        "database": wish.database and not wish.narrowing,
+        "wheels": wish.wheels,
+        **(wish.narrowing.as_arguments() if wish.narrowing else {}),
+    }
+
+
+def _counts(packed: Packed) -> dict[str, int]:
+    return {
+        "files": packed.members,
+        "objects": packed.objects,
+        "left_out": packed.left_out,
+        "bytes": packed.bytes,
+        "problems": len(packed.problems),
+    }
+
+
+def _progress(terminal: Terminal, packed: Packed) -> None:
+    terminal.progress(f"{count(packed.objects, 'object')} packed")
+
+
+def _last_words(wish: Wish, packed: Packed) -> list[str]:
+    others = packed.members - packed.objects
+    lines = [f"packed: {count(packed.objects, 'object')} and {count(others, 'more file')}, {size(packed.bytes)}"]
+    if wish.narrowing:
+        lines.append(f"left out: {count(packed.left_out, 'object')} that were not asked for")
+        if packed.unnamed:
+            lines.append(f"  {packed.unnamed:,} of them since their keys do not tell account, region or time")
+        if wish.narrowing.since or wish.narrowing.until:
+            lines.append("  by day of delivery, from an hour before --since to a day after --until")
+        lines.append("the database is left out, since it holds the rest too; `trailscan unpack` makes it anew")
+    if packed.problems:
+        lines.append(f"{count(len(packed.problems), 'file')} missing, altered or not fit to be packed:")
+        lines += [f"  {for_terminal(found.path)}: {for_terminal(found.reason)}" for found in packed.problems[:NAMED]]
+        lines += [f"  and {len(packed.problems) - NAMED:,} more"] if len(packed.problems) > NAMED else []
+    return lines
