@@ -1,8 +1,9 @@
 """What `query` does, once its arguments are read: open what is asked, ask it, write the answer, say what it rests on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -32,9 +33,35 @@ class Shape(msgspec.Struct, frozen=True):
     output: str | None
 
 
+class Answered(Protocol):
+    """An answer that can be listed and grouped: events, or sessions."""
+
+    def table(self, columns: Sequence[str], sort: str, limit: int | None) -> "Table":
+        """The rows."""
+
+    def groups(self, field: str, limit: int | None) -> "Table":
+        """Rows counted by the values of a column."""
+
+    def number_of_groups(self, field: str) -> int:
+        """How many values a column has."""
+
+
 def moment(text: str | None) -> datetime | None:
     """A time of the command line, as UTC without zone."""
     return None if text is None else parse_time(text, datetime.now(UTC).replace(tzinfo=None))
+
+
+def filters_of(
+    since: str | None, until: str | None, failed: bool | None, where: str | None, **texts: Sequence[str] | None
+) -> Filters:
+    """The filters that a command line asks for; `texts` are those that can be repeated, by name."""
+    given = {name: tuple(values or ()) for name, values in texts.items()}
+    return Filters(**given, failed=failed, since=moment(since), until=moment(until), where=where)
+
+
+def names_in(columns: str | None) -> tuple[str, ...]:
+    """The names in `a, b`."""
+    return tuple(name.strip() for name in columns.split(",")) if columns else ()
 
 
 def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
@@ -49,8 +76,83 @@ def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
         return asking.answer(endings.resting_on(holdings(connection)))
 
 
-class Asking:
-    """One question to one open database; `place` turns a stored path into one on this disk."""
+class Inquiry(ABC):
+    """One question to one open database, whatever it is about; `place` turns a stored path into one on this disk."""
+
+    def __init__(self, answered: Answered, shape: Shape, terminal: Terminal, place: Callable[[str], str]) -> None:
+        self._answered = answered
+        self._shape = shape
+        self._terminal = terminal
+        self._place = place
+
+    def answer(self, resting: endings.Resting) -> int:
+        """Write what was asked for to stdout or the file, and what it rests on to stderr; gives the exit code."""
+        lost = self._write()
+        self._terminal.say("\n".join(self.ending(resting, lost)))
+        if not self.total:
+            self._terminal.say("\n".join(self.why_none(resting)))
+        return ExitCode.DAMAGED if resting.damaged or self.conflicts or lost else ExitCode.DONE
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """How many rows were found."""
+
+    @property
+    @abstractmethod
+    def conflicts(self) -> int:
+        """How many of them rest on records that contradict each other."""
+
+    @abstractmethod
+    def columns(self) -> Sequence[str]:
+        """The columns to show where none were asked for."""
+
+    @abstractmethod
+    def originals(self) -> "Table":
+        """Where the original records of the rows lie."""
+
+    @abstractmethod
+    def ending(self, resting: endings.Resting, lost: Sequence[str]) -> list[str]:
+        """What the answer rests on; `lost` is what should have been in it and could not be had."""
+
+    @abstractmethod
+    def why_none(self, resting: endings.Resting) -> list[str]:
+        """Why nothing was found."""
+
+    def shown(self) -> str:
+        """`10 shown of ` where a limit cut the answer."""
+        shape = self._shape
+        if shape.limit is None or shape.count:
+            return ""
+        if shape.by is None:
+            return f"{shape.limit:,} shown of " if shape.limit < self.total else ""
+        groups = self._answered.number_of_groups(shape.by)
+        return f"{shape.limit:,} of {groups:,} values shown: " if shape.limit < groups else ""
+
+    def _write(self) -> list[str]:
+        """Write the answer; returns what should have been in it and could not be had."""
+        shape, lost = self._shape, list[str]()
+        if shape.count:
+            write_count(self.total, shape.output)
+        elif shape.format == "record":
+            if shape.by is not None:
+                raise UsageError("--by counts, and has no original records to show", "choose another --format")
+            write_records(self.originals(), self._place, lost.append, shape.output)
+        else:
+            table = self._table()
+            if self.total or shape.format != "table" or shape.output:
+                write_table(table, shape.format, shape.output)
+        return lost
+
+    def _table(self) -> "Table":
+        shape = self._shape
+        if shape.by is not None:
+            return self._answered.groups(shape.by, shape.limit)
+        return self._answered.table(shape.columns or self.columns(), shape.sort, shape.limit)
+
+
+class Asking(Inquiry):
+    """A question about events."""
 
     def __init__(
         self, connection: "Connection", filters: Filters, shape: Shape, terminal: Terminal, place: Callable[[str], str]
@@ -59,63 +161,39 @@ class Asking:
 
         self._connection = connection
         self._filters = filters
-        self._shape = shape
-        self._terminal = terminal
-        self._place = place
         self._answer = Answer(connection, filters, shape.all_copies)
+        super().__init__(self._answer, shape, terminal, place)
 
-    def answer(self, resting: endings.Resting) -> int:
-        """Write what was asked for to stdout or the file, and what it rests on to stderr; gives the exit code."""
-        basis = self._answer.basis
-        lost = self._write()
-        self._terminal.say("\n".join(endings.of_answer(basis, resting, self._shown(), lost)))
-        if not basis.events:
-            self._terminal.say("\n".join(self._why_none(resting)))
-        return ExitCode.DAMAGED if resting.damaged or basis.conflicts or lost else ExitCode.DONE
+    @property
+    def total(self) -> int:
+        """How many events were found."""
+        return self._answer.basis.events
 
-    def _write(self) -> list[str]:
-        """Write the answer; returns what should have been in it and could not be had."""
-        shape, lost = self._shape, list[str]()
-        if shape.count:
-            write_count(self._answer.basis.events, shape.output)
-        elif shape.format == "record":
-            write_records(self._table(), self._place, lost.append, shape.output)
-        else:
-            table = self._table()
-            if self._answer.basis.events or shape.format != "table" or shape.output:
-                write_table(table, shape.format, shape.output)
-        return lost
+    @property
+    def conflicts(self) -> int:
+        """How many of them occur in versions that differ."""
+        return self._answer.basis.conflicts
 
-    def _shown(self) -> str:
-        """`10 shown of ` where a limit cut the answer."""
-        shape = self._shape
-        if shape.limit is None or shape.count:
-            return ""
-        if shape.by is None:
-            return f"{shape.limit:,} shown of " if shape.limit < self._answer.basis.events else ""
-        groups = self._answer.number_of_groups(shape.by)
-        return f"{shape.limit:,} of {groups:,} values shown: " if shape.limit < groups else ""
-
-    def _table(self) -> "Table":
-        shape = self._shape
-        if shape.by is not None and shape.format == "record":
-            raise UsageError("--by counts, and has no original records to show", "choose another --format")
-        if shape.by is not None:
-            return self._answer.groups(shape.by, shape.limit)
-        return self._answer.table(self._columns(), shape.sort, shape.limit)
-
-    def _columns(self) -> Sequence[str]:
+    def columns(self) -> Sequence[str]:
+        """All columns for machines; for people a few, by what was found."""
         from trailscan.search import question
 
-        if self._shape.format == "record":
-            return question.ORIGINAL_COLUMNS
-        if self._shape.columns:
-            return self._shape.columns
         if self._shape.format != "table":
             return question.default_columns(self._connection)
         return question.SESSION_COLUMNS if self._answer.basis.doors else question.PLAIN_COLUMNS
 
-    def _why_none(self, resting: endings.Resting) -> list[str]:
+    def originals(self) -> "Table":
+        """Where the records of the events lie."""
+        from trailscan.search.question import ORIGINAL_COLUMNS
+
+        return self._answer.table(ORIGINAL_COLUMNS, self._shape.sort, self._shape.limit)
+
+    def ending(self, resting: endings.Resting, lost: Sequence[str]) -> list[str]:
+        """`31 events in 2 of 7,883 objects`, and what else must be known."""
+        return endings.of_answer(self._answer.basis, resting, self.shown(), lost)
+
+    def why_none(self, resting: endings.Resting) -> list[str]:
+        """Why no event was found."""
         from trailscan.search.question import alone, similar_names
 
         return endings.why_none(

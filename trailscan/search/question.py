@@ -38,7 +38,7 @@ class Answer:
         self._connection = connection
         self._where = _resolved(connection, filters)
         conflicts = 0
-        with _user_sql(filters):
+        with user_sql(filters):
             mark = f"CREATE OR REPLACE TEMP TABLE hit AS SELECT {_MARKED} FROM evidence WHERE {self._where.sql}"
             run(connection, mark, self._where.parameters)
         run(connection, "CREATE OR REPLACE TEMP TABLE hidden (row_id BIGINT)")
@@ -49,21 +49,21 @@ class Answer:
     def table(self, columns: Sequence[str], sort: str = "event_time", limit: int | None = None) -> Table:
         """The events as rows; `sort` takes a leading `-`."""
         known = column_names(self._connection)
-        names = [_known(name, known) for name in columns]
-        order = f"{_quoted(_known(sort.removeprefix('-'), known))} {'DESC' if sort.startswith('-') else 'ASC'} NULLS LAST"
+        names = [known_column(name, known) for name in columns]
+        order = f"{quoted(known_column(sort.removeprefix('-'), known))} {'DESC' if sort.startswith('-') else 'ASC'} NULLS LAST"
         ties = "event_time, event_id, object_id, record_index"
         more = "" if limit is None else f" LIMIT {limit}"
-        return self._select(", ".join(map(_quoted, names)), f" ORDER BY {order}, {ties}{more}")
+        return self._select(", ".join(map(quoted, names)), f" ORDER BY {order}, {ties}{more}")
 
     def number_of_groups(self, field: str) -> int:
         """How many values a field has."""
-        name = _quoted(_known(field, column_names(self._connection)))
+        name = quoted(known_column(field, column_names(self._connection)))
         statement = f"SELECT count(*) FROM (SELECT DISTINCT {name} FROM evidence WHERE {self._where.sql})"
         return int(run(self._connection, statement, self._where.parameters)[0][0])
 
     def groups(self, field: str, limit: int | None = None) -> Table:
         """How many events have each value of a field, the most frequent first, and when the first and last were."""
-        name = _quoted(_known(field, column_names(self._connection)))
+        name = quoted(known_column(field, column_names(self._connection)))
         more = "" if limit is None else f" LIMIT {limit}"
         spans = "count(*) AS events, min(event_time) AS first_event, max(event_time) AS last_event"
         return self._select(f"{name}, {spans}", f" GROUP BY {name} ORDER BY events DESC, {name}{more}")
@@ -75,7 +75,7 @@ class Answer:
 
 
 @contextlib.contextmanager
-def _user_sql(filters: Filters) -> Iterator[None]:
+def user_sql(filters: Filters) -> Iterator[None]:
     """Check the user's own condition: one expression, nothing around it; errors of DuckDB are errors of it."""
     if filters.where is None:
         yield
@@ -148,7 +148,8 @@ def _basis(connection: Connection, conflicts: int) -> Basis:
     return Basis(events, copies, conflicts, objects, doors)
 
 
-def _known(name: str, known: Sequence[str]) -> str:
+def known_column(name: str, known: Sequence[str]) -> str:
+    """The name of a column, if it is one. Raises UsageError with a did-you-mean."""
     if name in known:
         return name
     close = difflib.get_close_matches(name, known, 1)
@@ -156,5 +157,6 @@ def _known(name: str, known: Sequence[str]) -> str:
     raise UsageError(f"there is no column {name!r}", hint)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL."""
     return '"' + name.replace('"', '""') + '"'

@@ -159,6 +159,7 @@ def lock_down(connection: Connection) -> None:
 def make_tables(connection: Connection) -> None:
     """The tables and views of an archive, in an empty database."""
     run(connection, sql("schema.sql"))
+    run(connection, sql("sessions.sql"))
     about = [str(SCHEMA_VERSION), f"trailscan {__version__}"]
     run(connection, "INSERT INTO about VALUES ('schema_version', ?), ('made_by', ?)", about)
 

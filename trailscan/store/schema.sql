@@ -103,6 +103,35 @@ CREATE TABLE verdicts (
   ends_at    TIMESTAMP
 );
 
+-- What rules found, once each: `detect --new` and `watch` speak of a finding the first time only.
+CREATE TABLE findings (
+  finding_id VARCHAR PRIMARY KEY,   -- SHA-256 of the rule's id and the hit's identity: the same after a rebuild
+  rule_id    VARCHAR NOT NULL,
+  title      VARCHAR NOT NULL,
+  level      VARCHAR NOT NULL,
+  author     VARCHAR,
+  tags       VARCHAR,
+  language   VARCHAR NOT NULL,      -- event-pattern, sigma, sigma-correlation
+  note       VARCHAR,
+  account_id VARCHAR,               -- the event to cite: found again by its id, or by its object and index
+  event_id   VARCHAR,
+  event_time TIMESTAMP,
+  bucket     VARCHAR,
+  key        VARCHAR,
+  record_index INTEGER,
+  found_at   TIMESTAMP NOT NULL
+);
+
+-- What was to be told of a finding, to whom, and how that went.
+CREATE TABLE notices (
+  finding_id VARCHAR NOT NULL,
+  notifier   VARCHAR NOT NULL,      -- its kind and a fingerprint of its address: never the address, which may hold secrets
+  sent_at    TIMESTAMP,             -- NULL while it is still to be sent
+  attempts   INTEGER NOT NULL,
+  last_error VARCHAR,
+  PRIMARY KEY (finding_id, notifier)
+);
+
 -- A person's name for the caller. Source: AWS, "CloudTrail userIdentity element".
 CREATE MACRO issuer_name(issuer_arn) AS regexp_extract(issuer_arn, '([^/:]+)$', 1);
 

@@ -1,0 +1,77 @@
+"""`trailscan sessions`: its arguments and help."""
+
+from typing import Annotated
+
+import typer
+
+from trailscan.cli import options, questions
+
+EXAMPLES = """\b
+Examples:
+  trailscan sessions --since 7d
+  trailscan sessions --target i-0123456789abcdef0 --format csv -o shells.csv
+  trailscan sessions --source-ip 203.0.113.0/24 --all-doors
+  trailscan sessions --where "flags LIKE '%principal-changed%'"
+  trailscan sessions --by who
+  trailscan sessions --session 'alice-*' --format record      (the original records)"""
+
+
+def sessions(
+    event: questions.Event = None,
+    event_source: questions.EventSource = None,
+    user: questions.User = None,
+    arn: questions.Arn = None,
+    source_ip: questions.SourceIp = None,
+    account: questions.Account = None,
+    region: questions.Region = None,
+    target: questions.Target = None,
+    session: questions.Session = None,
+    access_key: questions.AccessKey = None,
+    error: questions.Error = None,
+    failed: Annotated[
+        bool | None, typer.Option("--failed/--succeeded", help="Only what was denied or failed, or only what opened.")
+    ] = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    where: Annotated[str | None, questions.where_option("sessions")] = None,
+    all_doors: Annotated[
+        bool, typer.Option("--all-doors", help="Also ECS Exec, EC2 Instance Connect, Fleet Manager and Run Command.")
+    ] = False,
+    output_format: questions.Formats = questions.Format.TABLE,
+    columns: questions.Columns = None,
+    sort: questions.Sort = "started_at",
+    limit: questions.Limit = None,
+    count: questions.Count = False,
+    by: questions.By = None,
+    output: options.Output = None,
+    archive: options.Archive = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read by main
+) -> None:
+    """Show who opened a shell on which machine, when and from where: a row a session, put together from its calls.
+
+    The filters are those of `trailscan query`: OR within one, AND between them, * for any characters. A session is found
+    when any of its calls matches; --since and --until ask when it started.
+    """
+    from trailscan.cli import asking
+    from trailscan.cli.session_asking import ask_sessions
+
+    filters = asking.filters_of(
+        event=event,
+        event_source=event_source,
+        user=user,
+        arn=arn,
+        source_ip=source_ip,
+        account=account,
+        region=region,
+        target=target,
+        session=session,
+        access_key=access_key,
+        error=error,
+        failed=failed,
+        since=since,
+        until=until,
+        where=where,
+    )
+    shape = asking.Shape(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
+    raise typer.Exit(ask_sessions(options.archive_root(archive), filters, shape, all_doors, quiet))
