@@ -4,12 +4,16 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from trailscan.errors import TrailscanError, UsageError
+from trailscan.search.report import Report
 from trailscan.search.table import Table
 from trailscan.views.escape import for_terminal
+
+if TYPE_CHECKING:  # brought by the one command that draws
+    from trailscan.views.calendar import Strip, Unit
 
 
 def write_table(table: Table, wanted: str, output: str | None) -> None:
@@ -39,24 +43,51 @@ def write_records(table: Table, place: Callable[[str], str], missing: Callable[[
             out.write(record + b"\n")
 
 
+def write_report(report: Report, wanted: str, output: str | None) -> None:
+    """Write a report as text or as JSON."""
+    from trailscan.views import report as views
+
+    if wanted == "text":
+        _for_people(lambda out, width, colour: views.write_text(report, out, width, colour), output)
+        return
+    with _opened(output) as out:
+        views.write_json(report, out)
+
+
+def write_lines(lines: Iterable[str], output: str | None) -> None:
+    """Write text for people; what it quotes must be safe for a terminal already."""
+    _for_people(lambda out, _width, _colour: out.writelines(f"{line}\n" for line in lines), output)
+
+
+def write_calendar(strips: "Iterable[Strip]", unit: "Unit", output: str | None) -> None:
+    """Draw strips of days or hours, with blocks where the encoding has them."""
+    from trailscan.views.calendar import Style, draw, has_blocks
+
+    def write(out: TextIO, width: int | None, colour: bool) -> None:
+        out.writelines(f"{line}\n" for line in draw(strips, Style(unit, width, colour, has_blocks(out.encoding))))
+
+    _for_people(write, output)
+
+
 def _write_for_people(table: Table, output: str | None) -> None:
     from trailscan.views.as_table import write_table as write
 
+    _for_people(lambda out, width, colour: write(table, out, width, colour), output)
+
+
+def _for_people(write: Callable[[TextIO, int | None, bool], object], output: str | None) -> None:
+    """Let `write` write text to stdout, with the terminal's width and perhaps colour, or to a file."""
     if output is None:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         terminal = sys.stdout.isatty()
-        write(
-            table,
-            sys.stdout,
-            shutil.get_terminal_size().columns if terminal else None,
-            terminal and "NO_COLOR" not in os.environ,
-        )
+        width = shutil.get_terminal_size().columns if terminal else None
+        write(sys.stdout, width, terminal and "NO_COLOR" not in os.environ)
         return
     with _opened(output) as raw:
         import io
 
         text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
-        write(table, text, None, False)
+        write(text, None, False)
         text.detach()
 
 

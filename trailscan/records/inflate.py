@@ -71,7 +71,7 @@ def inflate(data: bytes, limit: int = INFLATED_LIMIT) -> Inflated:
     unsupported-compression.
     """
     if data[:2] == _GZIP_MAGIC:
-        raw = _whole_gzip(data, limit)
+        raw = one_member(data, limit)
         if raw is not None and _format_of(raw) is None and raw[:4] != _ZSTD_MAGIC:
             return Inflated(raw, (), ("gzip",))
     elif not data:
@@ -79,8 +79,8 @@ def inflate(data: bytes, limit: int = INFLATED_LIMIT) -> Inflated:
     return _layer_by_layer(data, limit)
 
 
-def _whole_gzip(data: bytes, limit: int) -> bytes | None:
-    """Inflate the usual object, one sound member, in one call; None when it is anything else."""
+def one_member(data: bytes, limit: int = INFLATED_LIMIT) -> bytes | None:
+    """Inflate what CloudTrail delivers, one sound gzip member and nothing after it, in one call; None for anything else."""
     promised = int.from_bytes(data[-4:], "little") + 64
     inflater = isal_zlib.decompressobj(31)
     try:

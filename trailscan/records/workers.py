@@ -11,12 +11,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -35,6 +35,7 @@ PARENT_CHECK = 0.3  # seconds
 AHEAD = 3  # chunks a process may be ahead
 
 Numbered = tuple[int, LocalObject]
+Done = TypeVar("Done")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -71,26 +72,33 @@ class Workers:
         self._pool.submit(os.getpid)  # starts the processes now, while this one is small
 
     def read(self, chunks: Iterable[Sequence[Numbered]]) -> Iterator[Read]:
-        """Read chunk after chunk, in order; the first are begun at once, whoever takes the results later.
+        """Read chunk after chunk; see `each`."""
+        return self.each(_read_chunk, chunks)
 
+    def each(self, task: Callable[[Sequence[Numbered]], Done], chunks: Iterable[Sequence[Numbered]]) -> Iterator[Done]:
+        """Do a task with chunk after chunk, in order; the first are begun at once, whoever takes the results later.
+
+        `task` is a function of a module; an empty chunk gives its result at once, so that who waits can look at the clock.
         Taking raises TrailscanError when a process died (out of memory, killed).
         """
         waiting = iter(chunks)
-        begun: deque[Future[Read]] = deque()
+        begun: deque[Future[Done]] = deque()
         for chunk in islice(waiting, self.jobs * AHEAD):
             if not chunk:
                 waiting = chain([chunk], waiting)
                 break
-            begun.append(self._pool.submit(_read_chunk, chunk))
-        return self._read(waiting, begun)
+            begun.append(self._pool.submit(task, chunk))
+        return self._each(task, waiting, begun)
 
-    def _read(self, chunks: Iterator[Sequence[Numbered]], pending: "deque[Future[Read]]") -> Iterator[Read]:
+    def _each(
+        self, task: Callable[[Sequence[Numbered]], Done], chunks: Iterator[Sequence[Numbered]], pending: "deque[Future[Done]]"
+    ) -> Iterator[Done]:
         try:
             for chunk in chunks:
                 if chunk:
-                    pending.append(self._pool.submit(_read_chunk, chunk))
+                    pending.append(self._pool.submit(task, chunk))
                 else:
-                    yield Read([], [])  # so that who waits can look at the clock
+                    yield task(chunk)
                 while pending and (len(pending) > self.jobs * AHEAD or pending[0].done()):
                     yield pending.popleft().result()
             while pending:

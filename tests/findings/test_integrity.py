@@ -1,0 +1,286 @@
+"""Digests, logs and archived hashes judged: as values, with keys of our own."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.support import signer, tamperings
+from tests.support.signer import HOUR, START, Stored, Trail, build_chain, resigned
+from tests.support.world import gzipped
+from trailscan.evidence.held import Held
+from trailscan.evidence.origin import Origin, naming_of
+from trailscan.evidence.signatures import KeyRing, PublicKey
+from trailscan.evidence.verdict import Status
+from trailscan.findings.chains import Window, judge_digests, judge_spans
+from trailscan.findings.integrity import Logs, judge_archived, mark_of
+from trailscan.records.checking import Checked, Kept, check_bytes, with_digest
+
+CASES = tamperings.cases()
+ALWAYS = Window()
+GONE = Checked(1, None, None, "cannot read it: No such file or directory", True)
+
+
+def held(place, stored, *, number=1, path=None, member=None):
+    """An object as the database knows it: fetched, or loaded from a path."""
+    bucket, key = place
+    if path is None:
+        origin = Origin("s3", key, f"objects/{bucket}/{key}", 1, bucket=bucket, metadata=dict(stored.metadata) or None)
+    else:
+        origin = Origin("file", path, path, 1, member=member)
+    naming = naming_of(key)
+    checked, raw = check_bytes(number, stored.body)
+    is_digest = naming.kind == "digest"
+    kept = Kept(number, origin, naming.account_id, naming.region, naming.delivered_at, is_digest, naming.kind == "log")
+    return kept, with_digest(checked, raw) if is_digest else checked
+
+
+def fetched(objects):
+    return [held(place, stored, number=number) for number, (place, stored) in enumerate(objects.items(), 1)]
+
+
+def ring(*ders):
+    keys = ders or [*tamperings.public_keys()]
+    return KeyRing(PublicKey(signer.fingerprint_of(der), der, "eu-west-1") for der in keys)
+
+
+def judge(pairs, *, keys=None, covered=lambda _place, _at: True, failed=frozenset(), window=ALWAYS):
+    """Every verdict on these objects, as the command puts them together."""
+    judged = judge_digests([pair for pair in pairs if pair[0].is_digest], keys or ring())
+    found = [each.verdict() for each in judged if window.takes(each.starts_at, each.ends_at)]
+    found += judge_spans(judged, covered, failed, window)
+    logs = Logs(judged, window)
+    for kept, checked in pairs:
+        if not kept.is_digest:
+            found += logs.judge(kept, checked)
+    return [*found, *logs.missing(covered, failed)]
+
+
+def wrong(verdicts):
+    return sorted((each.kind, str(each.status)) for each in verdicts if each.status is not Status.VALID)
+
+
+def the(verdicts, status):
+    [found] = [each for each in verdicts if each.status == status]
+    return found
+
+
+def naive(moment):
+    return moment.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_each_tampering_gets_its_verdict(case):
+    assert wrong(judge(fetched(case.objects()))) == sorted(case.says)
+
+
+def test_a_sound_chain_is_valid_thing_by_thing_and_each_verdict_tells_where_it_belongs():
+    chain = build_chain(3, 2)
+    verdicts = judge(fetched(chain.objects))
+    assert {each.object for each in verdicts} == {f"s3://{bucket}/{key}" for bucket, key in chain.objects}
+    assert {(each.status, each.message) for each in verdicts} == {(Status.VALID, "valid")}
+    assert {(each.account_id, each.region, each.trail) for each in verdicts} == {("111122223333", "eu-west-1", "main")}
+    first = next(each for each in verdicts if each.object.endswith(chain.digests[0][1]))
+    assert (first.starts_at, first.ends_at) == (naive(START), naive(START + HOUR))
+
+
+def test_the_order_in_which_objects_come_changes_no_verdict():
+    objects = dict(pair for case in CASES if not case.backfill for pair in case.objects().items())
+    pairs = fetched(objects)
+    assert sorted(judge(pairs), key=repr) == sorted(judge(pairs[::-1]), key=repr)
+
+
+def test_chains_of_many_trails_and_accounts_do_not_mix():
+    trails = [Trail("one"), Trail("two"), Trail("one", region="us-east-1"), Trail("one", account="444455556666")]
+    objects = {place: stored for trail in trails for place, stored in build_chain(2, 1, trail=trail).objects.items()}
+    assert wrong(judge(fetched(objects))) == []
+
+
+def test_a_chain_may_go_on_in_another_bucket_and_another_prefix():
+    before = build_chain(2, 1)
+    place = before.digests[-1]
+    after = build_chain(
+        2, 1, trail=Trail(bucket="other-trail", prefix="a/b/"), start=START + 2 * HOUR, after=(place, before.objects[place])
+    )
+    assert wrong(judge(fetched(before.objects | after.objects))) == []
+
+
+def test_an_organizations_trail_is_read_like_any_other():
+    chain = build_chain(2, 1, trail=Trail(organization="o-exampleorg1", account="444455556666"))
+    assert wrong(judge(fetched(chain.objects))) == []
+
+
+def test_digests_of_another_region_than_the_trails_home_are_verified_with_whichever_key_is_held():
+    chain = build_chain(2, 1, trail=Trail(region="us-east-1", home_region="eu-west-1"))
+    keys = KeyRing([PublicKey(signer.signer().fingerprint, signer.signer().der, "ap-south-1")])
+    assert wrong(judge(fetched(chain.objects), keys=keys)) == []
+
+
+def test_an_edited_key_is_a_bad_key_but_a_sound_copy_of_another_region_serves():
+    chain = build_chain(1, 0)
+    der, fingerprint = signer.signer().der, signer.signer().fingerprint
+    edited = PublicKey(fingerprint, signer.signer("other").der, "eu-west-1")
+    bad = judge(fetched(chain.objects), keys=KeyRing([edited]))
+    assert wrong(bad) == [("digest", "BAD_KEY")]
+    assert f"has the fingerprint {signer.signer('other').fingerprint}: it was altered" in bad[0].message
+    assert wrong(judge(fetched(chain.objects), keys=KeyRing([edited, PublicKey(fingerprint, der, "us-east-1")]))) == []
+
+
+def test_a_loop_of_digests_that_all_verify_is_named_and_does_not_hang():
+    chain = build_chain(3, 0)
+    unsure = {"previousDigestHashValue": None, "previousDigestSignature": None}
+    objects = {place: resigned(stored, **unsure) for place, stored in chain.objects.items()}
+    bucket, key = chain.digests[-1]
+    turned = {"previousDigestS3Bucket": bucket, "previousDigestS3Object": key}
+    objects[chain.digests[0]] = resigned(objects[chain.digests[0]], **turned)
+    flaw = the(judge(fetched(objects)), Status.INVALID_FORMAT)
+    assert flaw.object.endswith(chain.digests[0][1])
+    assert "the digest that it names as the one before ends no earlier" in flaw.message
+
+
+def test_a_signature_that_was_altered_in_the_metadata_alone_is_told_from_content_that_was_altered():
+    by_name = {case.name: case for case in CASES}
+    metadata = the(judge(fetched(by_name["signature-altered"].objects())), Status.INVALID_SIGNATURE)
+    content = the(judge(fetched(by_name["digest-forged"].objects())), Status.INVALID_SIGNATURE)
+    assert "its content is authentic by the signature that the digest after it holds" in metadata.message
+    assert "swears by other bytes of it" in content.message
+
+
+def test_logs_of_an_invalid_digest_are_not_checked_and_it_is_said():
+    case = next(case for case in CASES if case.name == "digest-forged")
+    chain = build_chain(tamperings.HOURS, tamperings.LOGS, trail=case.trail)
+    place = chain.digests[1]
+    forged = signer.forged(chain.objects[place], digestEndTime="2026-03-01T02:14:06Z")
+    verdicts = judge(fetched(chain.objects | {place: forged}))
+    assert the(verdicts, Status.INVALID_SIGNATURE).message.endswith("the logs it lists (2) were not checked against it")
+    whys = {each.message for each in verdicts if each.status is Status.UNCOVERED}
+    assert whys == {f"listed only by s3://{place[0]}/{place[1]}, which is INVALID_SIGNATURE"}
+
+
+def test_a_log_that_was_altered_and_is_held_in_both_versions_is_judged_in_both():
+    chain = build_chain(1, 1)
+    pairs = [*fetched(chain.objects), held(chain.logs[0], Stored(gzipped(b"{}")), number=99)]
+    logs = [(each.object_id, each.status) for each in judge(pairs) if each.kind == "log"]
+    assert logs == [(1, Status.VALID), (99, Status.INVALID_HASH)]
+
+
+def test_what_no_sync_covered_is_not_synced_and_what_could_not_be_fetched_neither():
+    chain = build_chain(3, 1)
+    kept = {place: stored for place, stored in chain.objects.items() if place not in (chain.digests[0], chain.logs[2])}
+    never = judge(fetched(kept), covered=lambda _place, _at: False)
+    assert [pair for pair in wrong(never) if pair[1] != "UNCOVERED"] == [("digest", "NOT_SYNCED"), ("log", "NOT_SYNCED")]
+    failed = judge(fetched(kept), failed=frozenset({chain.digests[0], chain.logs[2]}))
+    assert {each.message.partition(";")[0] for each in failed if each.status is Status.NOT_SYNCED} == {
+        "it could not be fetched"
+    }
+
+
+def test_what_covers_a_missing_object_is_asked_with_its_place_and_time_of_delivery():
+    chain = build_chain(2, 1)
+    asked = []
+    kept = {place: stored for place, stored in chain.objects.items() if place not in (chain.digests[0], chain.logs[1])}
+    judge(fetched(kept), covered=lambda place, at: asked.append((place, at)) or True)
+    assert asked == [
+        (chain.digests[0], naive(START + HOUR)),
+        (chain.logs[1], naive(START + HOUR + timedelta(seconds=60)).replace(second=0)),
+    ]
+
+
+def test_an_object_whose_file_is_gone_is_missing_for_the_digest_too():
+    chain = build_chain(1, 1)
+    pairs = [(kept, GONE) for kept, _ in fetched(chain.objects)]
+    assert wrong(judge(pairs)) == [("digest", "MISSING_DIGEST"), ("log", "UNCOVERED")]
+    [log, digest] = fetched(chain.objects)
+    assert wrong(judge([(log[0], GONE), digest])) == [("log", "MISSING_LOG")]
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        (START + timedelta(hours=9), "newer than the last digest, which ends at 2026-03-01T04:14:05Z"),
+        (START - timedelta(hours=9), "older than the first digest that is held, which starts at 2026-03-01T00:14:05Z"),
+        (START + timedelta(hours=1.5), "which is valid and does not list it"),
+    ],
+)
+def test_why_no_digest_lists_a_log_is_told(at, why):
+    extra = {Trail().log_place(at, "aaaabbbbccccdddd"): Stored(gzipped(b'{"Records":[]}'))}
+    verdicts = judge(fetched(build_chain(4, 0).objects | extra))
+    assert why in the(verdicts, Status.UNCOVERED).message
+
+
+def test_without_any_digest_every_log_is_uncovered():
+    chain = build_chain(1, 3)
+    logs = {place: chain.objects[place] for place in chain.logs}
+    assert wrong(judge(fetched(logs))) == [("log", "UNCOVERED")] * 3
+
+
+def test_only_digests_whose_time_reaches_into_the_window_are_judged():
+    chain = build_chain(4, 1)
+    window = Window(naive(START + HOUR), naive(START + 3 * HOUR))
+    verdicts = judge(fetched(chain.objects), window=window)
+    wanted = [*chain.digests[1:3], *chain.logs[1:3]]
+    assert sorted(each.object for each in verdicts) == sorted(f"s3://{bucket}/{key}" for bucket, key in wanted)
+
+
+def test_a_digest_outside_the_window_still_vouches_for_its_neighbour():
+    case = next(case for case in CASES if case.name == "digest-of-two-versions")
+    verdicts = judge(fetched(case.objects()), window=Window(until=naive(START + 2 * HOUR)))
+    assert the(verdicts, Status.INVALID_HASH).kind == "digest"
+
+
+def test_copies_are_recognised_by_the_tail_of_their_path():
+    chain = build_chain(2, 1)
+    pairs = [
+        held(place, stored, number=number, path=f"/mnt/usb/bundle-3/{place[1]}")
+        for number, (place, stored) in enumerate(chain.objects.items(), 1)
+    ]
+    verdicts = judge(pairs)
+    assert wrong(verdicts) == [("digest", "NO_SIGNATURE"), ("log", "UNCOVERED")]  # the last: no metadata, no successor
+    log = next(each for each in verdicts if each.kind == "log" and each.status is Status.VALID)
+    assert "recognised by its path from AWSLogs/ on" in log.message
+
+
+def test_copies_in_a_flat_folder_are_recognised_by_their_names_however_they_were_saved():
+    chain = build_chain(2, 1)
+    pairs = []
+    for number, (place, stored) in enumerate(chain.objects.items(), 1):
+        name = place[1].rpartition("/")[2]
+        if "CloudTrail-Digest" not in name:
+            name, stored = name.replace(".json.gz", " (1).json"), Stored(signer.inflated(stored.body))  # noqa: PLW2901
+        pairs.append(held(place, stored, number=number, path="/case.tar", member=name))
+    verdicts = judge(pairs)
+    assert wrong(verdicts) == [("digest", "NO_SIGNATURE"), ("log", "UNCOVERED")]
+    assert any("it is not compressed; recognised by its file name" in each.message for each in verdicts)
+
+
+def test_a_log_missing_from_copies_is_missing_and_the_digest_before_the_first_was_never_asked_for():
+    chain = build_chain(4, 1)
+    gone = (chain.digests[0], chain.logs[1])
+    pairs = [
+        held(place, stored, number=number, path=f"/mnt/{place[1]}")
+        for number, (place, stored) in enumerate(chain.objects.items(), 1)
+        if place not in gone
+    ]
+    found = wrong(judge(pairs, covered=lambda _place, _at: False))
+    assert ("log", "MISSING_LOG") in found
+    assert ("digest", "NOT_SYNCED") in found
+
+
+def archived(body=b"x", recorded=None, **more):
+    checked, _ = check_bytes(1, body)
+    origin = Origin("s3", "key", "objects/b/key", 1, bucket="b", etag="e", sha256=recorded or checked.sha256)
+    kept = Kept(1, msgspec.structs.replace(origin, **more))
+    return kept, checked
+
+
+def test_an_object_is_held_to_the_hash_it_was_taken_in_with_by_database_and_manifest():
+    kept, checked = archived()
+    nothing = Held(())
+    assert judge_archived(kept, checked, nothing).status is Status.VALID
+    assert judge_archived(kept, GONE, nothing).status is Status.MISSING_LOG
+    assert judge_archived(msgspec.structs.replace(kept, is_digest=True), GONE, nothing).status is Status.MISSING_DIGEST
+    assert judge_archived(*archived(recorded="0" * 64), nothing).status is Status.INVALID_HASH
+    other = Held([(mark_of(kept), "0" * 64)])
+    assert judge_archived(kept, checked, other).status is Status.INVALID_HASH
+    unhashed = msgspec.structs.replace(kept, origin=msgspec.structs.replace(kept.origin, sha256=None))
+    assert judge_archived(unhashed, checked, nothing).status is Status.UNCOVERED

@@ -1,0 +1,133 @@
+"""The words of `verify`: a line for each verdict that must be named, and the summary. Pure text.
+
+Lines and summary read as those of `aws cloudtrail validate-logs`, for who knows them; what that does not check follows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trailscan.evidence.verdict import HARMLESS, Status
+from trailscan.views.amounts import count
+from trailscan.views.escape import for_terminal
+
+if TYPE_CHECKING:  # it loads DuckDB, which mere words do not need
+    from trailscan.search.verdicts import Tally
+
+NAMED = 3  # objects of a kind that are named in the summary
+_TYPES = {"digest": "Digest file", "log": "Log file", "archive": "Archive", "custody": "Custody"}
+_LATE = "_backfill."
+
+Some = Callable[[str, str, int], list[tuple[str, str]]]
+"""The first few objects of a kind and status, with messages."""
+
+
+def line(kind: str, url: str, status: str, message: str) -> str:
+    """`Log file<TAB>s3://bucket/key<TAB>INVALID: hash value doesn't match ...`."""
+    late = "(backfill) " if kind == "digest" and _LATE in url.rpartition("/")[2] else ""
+    if status == Status.GAP:
+        return f"{late}{for_terminal(message)}"
+    said = message if status == Status.VALID else f"{'INVALID' if _is_failure(status) else status}: {message}"
+    return f"{late}{_TYPES[kind]}\t{for_terminal(url)}\t{for_terminal(said)}"
+
+
+def holds(counted: "Sequence[Tally]") -> bool:
+    """Whether nothing is invalid or missing."""
+    return not any(_is_failure(each.status) for each in counted)
+
+
+def counts(counted: "Sequence[Tally]") -> dict[str, int]:
+    """For the custody log: `log_valid`, `digest_missing_log` ..."""
+    found: dict[str, int] = {}
+    for each in counted:
+        name = f"{each.kind}_{each.status.lower()}"
+        found[name] = found.get(name, 0) + each.number
+    return found
+
+
+def summary(
+    counted: "Sequence[Tally]", requested: tuple[datetime | None, datetime | None], found: tuple[object, object], some: Some
+) -> Iterator[str]:
+    """What all of it amounts to."""
+    yield ""
+    yield f"Results requested for {_span(*requested)}"
+    if not _sum(counted, "digest"):
+        yield "No digests found: nothing could be checked against CloudTrail's signatures, since no digests are held"
+    elif found[0] is None:
+        yield "No valid digests found in range"
+    else:
+        yield f"Results found for {_time(found[0])} to {_time(found[1])}:"
+    yield ""
+    yield from _ratio(counted, "digest", "digest files", False)
+    yield from _ratio(counted, "digest", "backfill digest files", True)
+    yield from _ratio(counted, "log", "log files", False)
+    yield from _archive(counted)
+    yield from _others(counted, some)
+    yield from _custody(counted)
+
+
+def basis(counted: "Sequence[Tally]") -> list[str]:
+    """What the answer rests on."""
+    objects = sum(each.number for each in counted if each.kind == "archive" and each.status != Status.BAD_KEY)
+    digests = _sum(counted, "digest", Status.VALID)
+    failures = sum(each.number for each in counted if _is_failure(each.status))
+    said = count(failures, "thing") + " invalid or missing" if failures else "nothing invalid or missing"
+    return [f"{said}; {count(objects, 'object')} read, {count(digests, 'valid digest')}"]
+
+
+def _is_failure(status: str) -> bool:
+    return status not in HARMLESS
+
+
+def _sum(counted: "Sequence[Tally]", kind: str, status: str | None = None) -> int:
+    return sum(each.number for each in counted if each.kind == kind and status in {None, each.status})
+
+
+def _ratio(counted: "Sequence[Tally]", kind: str, noun: str, late: bool) -> Iterator[str]:
+    of_kind = [each for each in counted if each.kind == kind and each.late == late]
+    valid = sum(each.number for each in of_kind if each.status == Status.VALID)
+    invalid = sum(each.number for each in of_kind if _is_failure(each.status))
+    total = valid + invalid
+    if total:
+        yield f"{valid}/{total} {noun} valid" + (f", {invalid}/{total} {noun} INVALID" if invalid else "")
+
+
+def _archive(counted: "Sequence[Tally]") -> Iterator[str]:
+    objects = [each for each in counted if each.kind == "archive" and each.status != Status.BAD_KEY]
+    total, valid = sum(each.number for each in objects), _sum(objects, "archive", Status.VALID)
+    yield f"archive: {valid:,} of {count(total, 'object')} have the SHA-256 they were recorded with"
+    if bad := _sum(counted, "archive", Status.BAD_KEY):
+        yield f"archive: {count(bad, 'public key or file of keys', 'public keys or files of keys')} unusable"
+
+
+def _others(counted: "Sequence[Tally]", some: Some) -> Iterator[str]:
+    """Gaps, logs without digests, and what was never fetched: told, and no failure."""
+    if gaps := _sum(counted, "digest", Status.GAP):
+        yield f"gaps: {count(gaps, 'time')} for which CloudTrail made no digest"
+    for status, told in (
+        (Status.UNCOVERED, "held, and no valid digest speaks of it"),
+        (Status.NOT_SYNCED, "named by a digest, and never fetched"),
+    ):
+        for kind, noun in (("log", "log file"), ("digest", "digest file"), ("archive", "object")):
+            if number := _sum(counted, kind, status):
+                yield f"{status}: {count(number, noun)} {told}"
+                yield from (f"  {for_terminal(url)}: {for_terminal(why)}" for url, why in some(kind, status, NAMED))
+
+
+def _custody(counted: "Sequence[Tally]") -> Iterator[str]:
+    if flaws := sum(each.number for each in counted if each.kind == "custody" and each.status != Status.VALID):
+        yield f"custody: {count(flaws, 'flaw')} in the log of what was done to this archive (`trailscan custody`)"
+    elif _sum(counted, "custody"):
+        yield "custody: every line of the log follows the one before it (`trailscan custody`)"
+    else:
+        yield "custody: this archive has no log of what was done to it"
+
+
+def _span(since: datetime | None, until: datetime | None) -> str:
+    if since is None and until is None:
+        return "all that is held"
+    return f"{_time(since) if since else 'the first digest'} to {_time(until) if until else 'the last'}"
+
+
+def _time(moment: object) -> str:
+    return f"{moment.replace(microsecond=0).isoformat()}Z" if isinstance(moment, datetime) else "?"

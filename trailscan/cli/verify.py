@@ -1,0 +1,37 @@
+"""`trailscan verify`: its arguments and help."""
+
+from typing import Annotated
+
+import typer
+
+from trailscan.cli import options
+
+EXAMPLES = """\b
+Examples:
+  trailscan verify
+  trailscan verify --since 2026-03-01 --until 2026-03-08 --verbose
+  trailscan verify --archive case-17 --format csv -o verdicts.csv"""
+
+
+def verify(
+    since: options.Since = None,
+    until: options.Until = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name what is valid, too.")] = False,
+    output_format: options.Tabular = options.TabularFormat.TABLE,
+    output: options.Output = None,
+    jobs: options.Jobs = None,
+    archive: options.Archive = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read by main
+) -> None:
+    """Verify an archive offline: the hash of every object, CloudTrail's digests and their signatures, the custody log.
+
+    Every object is compared with the SHA-256 it was taken in with. Every digest is checked by place, signature and the
+    digests around it, with the public keys that sync saved, and every log against the digest that lists it. --since and
+    --until choose digests by the time of delivery they span. Exit code 4 when anything is invalid or missing.
+    """
+    from trailscan.cli.asking import moment
+    from trailscan.cli.verifying import Asked, verify_archive
+
+    asked = Asked(moment(since), moment(until), verbose, output_format.value, output)
+    raise typer.Exit(verify_archive(options.archive_root(archive), asked, jobs, quiet))

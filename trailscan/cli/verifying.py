@@ -1,0 +1,161 @@
+"""What `verify` does, once its arguments are read: read every object once, judge, report, keep the verdicts."""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trailscan.cli import verified
+from trailscan.cli.terminal import Terminal
+from trailscan.cli.writing import write_lines, write_table
+from trailscan.errors import ArchiveError, ExitCode
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
+from trailscan.evidence.held import Held
+from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.evidence.scopes import scopes_of, scopes_of_spans
+from trailscan.evidence.verdict import Status, Verdict
+from trailscan.records.checking import Checked, Kept, check_digests, check_logs
+from trailscan.records.workers import Workers
+from trailscan.views.amounts import count
+
+if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
+    from trailscan.search.verdicts import Tally
+    from trailscan.store.database import Connection, Database
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which digests are to be judged, and how the answer is wanted."""
+
+    since: datetime | None
+    until: datetime | None
+    verbose: bool
+    format: str
+    output: str | None
+
+
+def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> int:
+    """Verify, report, note the verdicts, and give the exit code."""
+    archive, terminal = Archive(root), Terminal(quiet)
+    archive.must_exist()
+    with Workers(jobs) as workers, terminal.clean():
+        from trailscan.search.verdicts import tallies, verdicts_table
+        from trailscan.store.database import Database, scratch
+        from trailscan.store.verdicts import Gathering
+
+        database, connection = Database(archive.database), scratch()
+        gathering = Gathering(connection)
+        for verdict in Verification(archive, database, workers, asked, terminal).verdicts():
+            gathering.add(verdict)
+        gathering.flush()
+    counted = tallies(connection)
+    if asked.format == "table":
+        write_lines(_report(connection, counted, asked), asked.output)
+    else:
+        write_table(verdicts_table(connection), asked.format, asked.output)
+    terminal.say("\n".join([*verified.basis(counted), _keep(connection, archive, database, asked, counted)]))
+    return ExitCode.DONE if verified.holds(counted) else ExitCode.NOT_VERIFIED
+
+
+class Verification:
+    """One pass over an archive; `verdicts` gives them as they fall."""
+
+    def __init__(self, archive: Archive, database: "Database", workers: Workers, asked: Asked, terminal: Terminal) -> None:
+        from trailscan.findings.chains import Window
+
+        self._archive = archive
+        self._database = database
+        self._workers = workers
+        self._terminal = terminal
+        self._window = Window(asked.since, asked.until)
+        self._read = 0
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Digests first, since they say what to look for in the logs."""
+        from trailscan.evidence.signatures import KeyRing, read_keys
+        from trailscan.findings.chains import judge_digests, judge_spans
+        from trailscan.findings.integrity import Logs, judge_archived, judge_stranger
+        from trailscan.store.kept import kept_digests, kept_logs, standing
+
+        database = standing(self._database)
+        recorded, strangers = _recorded(self._archive, database.known)
+        keys, flaws = read_keys(self._archive.keys)
+        for flaw in flaws:
+            yield Verdict("archive", f"keys/{flaw.file}", Status.BAD_KEY, flaw.reason)
+        held = list(self._counted(check_digests(self._workers, kept_digests(self._database), self._archive.place)))
+        for kept, checked in held:
+            yield judge_archived(kept, checked, recorded)
+        judged = judge_digests(held, KeyRing(keys))
+        yield from (each.verdict() for each in judged if self._window.takes(each.starts_at, each.ends_at))
+        scopes = scopes_of(Custody(self._archive).entries()) or scopes_of_spans(database.spans)
+
+        def covered(place: tuple[str, str], delivered_at: datetime | None) -> bool:
+            return any(scope.covers(place, delivered_at) for scope in scopes)
+
+        yield from judge_spans(judged, covered, database.failed, self._window)
+        logs = Logs(judged, self._window)
+        for kept, checked in self._counted(check_logs(self._workers, kept_logs(self._database), self._archive.place)):
+            yield judge_archived(kept, checked, recorded)
+            yield from logs.judge(kept, checked)
+        yield from logs.missing(covered, database.failed)
+        yield from (judge_stranger(each, os.path.exists(self._archive.place(each.path))) for each in strangers)
+        yield from _custody(self._archive)
+
+    def _counted(self, checked: Iterable[tuple[Kept, Checked]]) -> Iterator[tuple[Kept, Checked]]:
+        for each in checked:
+            self._read += 1
+            self._terminal.progress(f"{count(self._read, 'object')} checked")
+            yield each
+
+
+def _recorded(archive: Archive, known: Held) -> tuple[Held, list[Origin]]:
+    """The hash that the manifest holds of each version of each object, and the objects of which the database knows nothing."""
+    strangers: list[Origin] = []
+
+    def hashes() -> Iterator[tuple[str, str]]:
+        for origin, _ in archive.recorded():
+            name, state = name_of(origin), state_of(origin)
+            if not known.has(name, state):
+                strangers.append(origin)
+            if origin.sha256 is not None:
+                yield f"{name}\0{state}", origin.sha256
+
+    return Held(hashes()), strangers
+
+
+def _custody(archive: Archive) -> Iterator[Verdict]:
+    custody = Custody(archive)
+    flaws = custody.check()
+    for flaw in flaws:
+        yield Verdict("custody", f"custody.jsonl line {flaw.line}", Status.INVALID_HASH, flaw.reason)
+    lines = sum(1 for _ in custody.entries())
+    if lines and not flaws:
+        yield Verdict("custody", "custody.jsonl", Status.VALID, f"{count(lines, 'line')}, the last is {custody.head()}")
+
+
+def _report(connection: "Connection", counted: "list[Tally]", asked: Asked) -> Iterator[str]:
+    from trailscan.search.verdicts import notable_table, some, span_found, told_table
+
+    table = told_table(connection) if asked.verbose else notable_table(connection)
+    rows = (row for chunk in table.chunks for row in chunk)
+    yield from (verified.line(*map(str, row)) for row in rows)
+    requested = (asked.since, asked.until)
+    yield from verified.summary(counted, requested, span_found(connection), lambda *of: some(connection, *of))
+
+
+def _keep(connection: "Connection", archive: Archive, database: "Database", asked: Asked, counted: "list[Tally]") -> str:
+    """Lay the verdicts down in the archive, and the verification in its custody log; an archive may be read-only."""
+    from trailscan.store.verdicts import lay_down
+
+    arguments = {"since": asked.since and asked.since.isoformat(), "until": asked.until and asked.until.isoformat()}
+    try:
+        with archive.lock():
+            lay_down(connection, database)
+            Custody(archive).append("verify", arguments, verified.counts(counted))
+    except ArchiveError as error:
+        return f"the verdicts were not kept: {error.message}"
+    except OSError as error:
+        return f"the verdicts were not kept: {archive.root} cannot be written: {error.strerror}"
+    return f"{count(sum(each.number for each in counted), 'verdict')} kept in the table `verdicts`"

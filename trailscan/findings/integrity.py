@@ -1,0 +1,199 @@
+"""Log objects judged by what valid digests swear of them, and every object by the hash it was taken in with; pure.
+
+It takes objects one by one, so that an archive of millions is never held at once.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from operator import itemgetter
+
+import msgspec
+
+from trailscan.evidence.held import Held
+from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.evidence.verdict import Status, Verdict
+from trailscan.findings.chains import Covered, Judged, Window, shown
+from trailscan.findings.whereabouts import Place, file_tail, name_in, place_of, place_url, tail_of, url_of
+from trailscan.records.checking import Checked, Kept, flaw_of_format
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """What one digest swears of one log object."""
+
+    number: int
+    place: Place
+    sha256: str
+    digest: Judged
+    counts: bool  # the digest lies within the times asked for
+
+
+Finding = tuple[Status, str]
+
+
+def judge_archived(kept: Kept, checked: Checked, recorded: Held) -> Verdict:
+    """Whether an object's bytes are those that were taken in; `recorded` holds the manifest's hash of each (see `mark_of`)."""
+    origin = kept.origin
+    missing = Status.MISSING_DIGEST if kept.is_digest else Status.MISSING_LOG
+    if checked.sha256 is None:
+        status, message = missing, f"not found: {checked.flaw}"
+    elif origin.sha256 is None:
+        status, message = Status.UNCOVERED, "no SHA-256 was recorded when it was taken in"
+    elif checked.sha256 != origin.sha256:
+        status, message = Status.INVALID_HASH, f"hash value doesn't match: recorded {origin.sha256}, now {checked.sha256}"
+    elif recorded.has_other(mark_of(kept), checked.sha256):
+        status, message = Status.INVALID_HASH, f"hash value doesn't match: the manifest recorded another than {checked.sha256}"
+    else:
+        status, message = Status.VALID, "valid"
+    return Verdict("archive", url_of(origin), status, message, kept.object_id, kept.account_id, kept.region)
+
+
+def judge_stranger(origin: Origin, is_there: bool) -> Verdict:
+    """What to say of an object that the manifest recorded and the database does not know."""
+    if is_there:
+        why = "taken in, and not in the database: `trailscan rebuild`, or the next sync, puts it there"
+        return Verdict("archive", url_of(origin), Status.UNCOVERED, why)
+    why = "not found: the manifest recorded it, its file is gone, and the database does not know it"
+    return Verdict("archive", url_of(origin), Status.MISSING_LOG, why)
+
+
+def mark_of(kept: Kept) -> str:
+    """What names one version of an object in the manifest."""
+    return f"{name_of(kept.origin)}\0{state_of(kept.origin)}"
+
+
+class Logs:
+    """The log objects against the digests that were judged. `judge` each that is held, then ask for the `missing`."""
+
+    def __init__(self, judged: Sequence[Judged], window: Window) -> None:
+        self._window = window
+        self._claims: dict[Place, list[_Claim]] = defaultdict(list)
+        self._by_tail: dict[object, list[_Claim]] | None = None
+        self._unseen: dict[int, _Claim] = {}
+        self._spans = _Spans(judged)
+        number = 0
+        for each in judged:
+            counts = window.takes(each.starts_at, each.ends_at)
+            for log in each.digest.logs if each.digest else ():
+                claim = _Claim(number, (log.bucket, log.key), log.sha256, each, counts)
+                self._claims[claim.place].append(claim)
+                if counts and each.is_valid:
+                    self._unseen[number] = claim
+                number += 1
+
+    def judge(self, kept: Kept, checked: Checked) -> list[Verdict]:
+        """The verdicts on one held object: one for each valid digest that lists it, or that none does."""
+        claims = self._claims_on(kept)
+        for claim in claims:
+            self._unseen.pop(claim.number, None)
+        valid = [claim for claim in claims if claim.digest.is_valid]
+        if valid:
+            return [_against(kept, checked, claim) for claim in self._chosen(kept, checked, valid) if claim.counts]
+        if not kept.is_log or not self._window.takes(None, kept.delivered_at):
+            return []
+        return [self._uncovered(kept, claims)]
+
+    def missing(self, covered: Covered, failed: Collection[Place]) -> Iterator[Verdict]:
+        """What valid digests list and is not held."""
+        for claim in self._unseen.values():
+            name = name_in(claim.place[1])
+            status, message = Status.MISSING_LOG, f"not found: {claim.digest.url} lists it"
+            if claim.place in failed:
+                status, message = Status.NOT_SYNCED, f"it could not be fetched; {claim.digest.url} lists it"
+            elif claim.digest.kept.origin.source == "file":
+                message += "; whether its bucket holds it cannot be told from files"
+            elif not covered(claim.place, name.delivered_at if name else claim.digest.starts_at):
+                status, message = Status.NOT_SYNCED, f"it was never asked for; {claim.digest.url} lists it"
+            yield _verdict(place_url(claim.place), status, message, claim)
+
+    def _claims_on(self, kept: Kept) -> list[_Claim]:
+        place = place_of(kept.origin)
+        if place is not None:
+            return self._claims.get(place, [])
+        if self._by_tail is None:
+            self._by_tail = _by_tail(claim for claims in self._claims.values() for claim in claims)
+        tail = file_tail(kept.origin)
+        return self._by_tail.get(tail) or ([] if "/" in tail else self._by_tail.get(name_in(tail), []))
+
+    def _chosen(self, kept: Kept, checked: Checked, claims: list[_Claim]) -> list[_Claim]:
+        """Of a file, whose bucket nobody knows, the claims that its bytes meet, or the first where they meet none."""
+        if place_of(kept.origin) is not None:
+            return claims
+        return [claim for claim in claims if claim.sha256 == checked.sha256_raw] or claims[:1]
+
+    def _uncovered(self, kept: Kept, claims: list[_Claim]) -> Verdict:
+        if claims:
+            why = f"listed only by {claims[0].digest.url}, which is {claims[0].digest.status}"
+        else:
+            why = self._spans.why_not(kept)
+        url, account, region, at = url_of(kept.origin), kept.account_id, kept.region, kept.delivered_at
+        return Verdict("log", url, Status.UNCOVERED, why, kept.object_id, account, region, None, at, at)
+
+
+def _by_tail(claims: Iterable[_Claim]) -> dict[object, list[_Claim]]:
+    """The claims by what a copy's path can tell of them: the key's tail, the file name, what the name says."""
+    found: dict[object, list[_Claim]] = defaultdict(list)
+    for claim in claims:
+        tail = tail_of(claim.place[1])
+        for name in {tail, tail.rpartition("/")[2], name_in(tail) or tail}:
+            found[name].append(claim)
+    return found
+
+
+def _against(kept: Kept, checked: Checked, claim: _Claim) -> Verdict:
+    """A held object against what a valid digest swears of it."""
+    is_file = kept.origin.source == "file"
+    if checked.sha256 is None:
+        status, message = Status.MISSING_LOG, f"not found: {checked.flaw}"
+    elif checked.flaw and (checked.is_broken or not is_file):
+        status, message = Status.INVALID_FORMAT, flaw_of_format(checked)
+    elif checked.sha256_raw != claim.sha256:
+        status, message = Status.INVALID_HASH, f"hash value doesn't match that in {claim.digest.url}"
+    else:
+        status, message = Status.VALID, _how_sure(kept, checked)
+    return _verdict(url_of(kept.origin), status, message, claim, kept.object_id)
+
+
+def _how_sure(kept: Kept, checked: Checked) -> str:
+    if kept.origin.source == "s3":
+        return "valid"
+    by = "its path from AWSLogs/ on" if "/" in file_tail(kept.origin) else "its file name"
+    return f"valid: {checked.flaw or 'a copy'}; recognised by {by} and its hash, its bucket is the digest's word"
+
+
+def _verdict(url: str, status: Status, message: str, claim: _Claim, object_id: int | None = None) -> Verdict:
+    digest, chain = claim.digest, claim.digest.chain
+    account, region, trail = (chain.account_id, chain.region, chain.trail) if chain else (None, None, None)
+    return Verdict("log", url, status, message, object_id, account, region, trail, digest.starts_at, digest.ends_at)
+
+
+class _Spans:
+    """The times for which digests are held, by account and region: why a log can be in none."""
+
+    def __init__(self, judged: Sequence[Judged]) -> None:
+        self._by_region: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
+        for each in judged:
+            if each.chain and each.starts_at and each.ends_at and each.is_valid:
+                spans = self._by_region[each.chain.account_id, each.chain.region]
+                spans.append((each.starts_at, each.ends_at, each.url))
+        for spans in self._by_region.values():
+            spans.sort()
+
+    def why_not(self, kept: Kept) -> str:
+        """Why no valid digest lists a log object."""
+        if kept.delivered_at is None or kept.account_id is None or kept.region is None:
+            return "no valid digest lists it; its name does not tell account, region and time"
+        spans = self._by_region.get((kept.account_id, kept.region))
+        if not spans:
+            return "no valid digest of its account and region is held"
+        at = bisect_right(spans, kept.delivered_at, key=itemgetter(0)) - 1
+        last = max(end for _, end, _ in spans)
+        if kept.delivered_at >= last:
+            return f"newer than the last digest, which ends at {shown(last)}: digests follow an hour or two behind"
+        if at < 0:
+            return f"older than the first digest that is held, which starts at {shown(spans[0][0])}"
+        _, end, url = spans[at]
+        if kept.delivered_at < end:
+            return f"delivered within the time of {url}, which is valid and does not list it"
+        return f"no valid digest is held for the time it was delivered, after {shown(end)}"

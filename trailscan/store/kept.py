@@ -1,0 +1,69 @@
+"""The objects an archive holds, for who must look at each of them; the file is open only for a portion at a time."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+import orjson
+
+from trailscan.evidence.held import Held
+from trailscan.evidence.origin import Origin
+from trailscan.records.checking import Kept
+from trailscan.store.database import Database, Row, run
+from trailscan.store.holdings import held
+
+PORTION = 20_000  # objects
+
+_COLUMNS = """object_id, source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata,
+              sha256, fetched_at, account_id, region, delivered_at, kind"""
+_IS_DIGEST = "(kind = 'digest' OR shape = 'digest') IS TRUE"
+_PORTION = f"""SELECT {_COLUMNS}, {_IS_DIGEST} FROM objects
+               WHERE object_id > ? AND status <> 'failed' AND {_IS_DIGEST} = ? ORDER BY object_id LIMIT {PORTION}"""
+
+
+def kept_digests(database: Database) -> Iterator[Kept]:
+    """The digests that are held, also those that lie among the logs and were recognised when they were read."""
+    return _kept(database, True)
+
+
+def kept_logs(database: Database) -> Iterator[Kept]:
+    """All other objects that are held."""
+    return _kept(database, False)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the database knows as a whole: its objects, those it failed to fetch, and each bucket's times of delivery."""
+
+    known: Held
+    failed: frozenset[tuple[str, str]]
+    spans: dict[str, tuple[datetime, datetime]]
+
+
+def standing(database: Database) -> Standing:
+    """Ask for all of it at once, since to open the file takes as long as to ask."""
+    failed = "SELECT bucket, key FROM objects WHERE status = 'failed' AND bucket IS NOT NULL"
+    span = "SELECT bucket, min(delivered_at), max(delivered_at) FROM objects WHERE status <> 'failed' GROUP BY bucket"
+    with database.reading() as connection:
+        spans = {bucket: (first, last) for bucket, first, last in run(connection, span) if bucket and first}
+        return Standing(held(connection), frozenset((row[0], row[1]) for row in run(connection, failed)), spans)
+
+
+def _kept(database: Database, digests: bool) -> Iterator[Kept]:
+    last = -1
+    while True:
+        with database.reading() as connection:
+            rows = run(connection, _PORTION, [last, digests])
+        yield from map(_of, rows)
+        if len(rows) < PORTION:
+            return
+        last = rows[-1][0]
+
+
+def _of(row: Row) -> Kept:
+    object_id, source, bucket, key, path, size, member, offset, etag, version, modified, metadata, sha256, fetched, *rest = row
+    account, region, delivered_at, kind, is_digest = rest
+    origin = Origin(
+        source, key, path, size, member, offset, bucket, etag, version, modified,
+        None if metadata is None else orjson.loads(metadata), sha256, fetched,
+    )  # fmt: skip
+    return Kept(object_id, origin, account, region, delivered_at, is_digest, kind == "log" and not is_digest)
