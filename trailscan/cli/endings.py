@@ -1,6 +1,6 @@
 """The last words of a command: funnels that reconcile, and what an answer rests on. Pure text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,13 @@ from trailscan.views.escape import for_terminal
 
 if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.cli.run import Tally
+    from trailscan.evidence.custody import Entry
     from trailscan.evidence.listing import Scope
     from trailscan.evidence.listing import Survey as BucketSurvey
     from trailscan.evidence.sync import Counts, Sync
+    from trailscan.findings.coverage import Coverage
+    from trailscan.findings.coverage import Scope as Asked
+    from trailscan.findings.sessions import Basis as SessionBasis
     from trailscan.search.question import Basis
     from trailscan.store.holdings import Holdings
 
@@ -140,6 +144,102 @@ def of_status(held: "Holdings") -> list[str]:
     return lines + list(resting_on(held).limits)
 
 
+def of_entry(entry: "Entry") -> str:
+    """A line of the custody log: when, and what came of it."""
+    told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in entry.counts.items())
+    return f"{entry.at}: {told}" if told else entry.at
+
+
+def of_verdicts(verified_at: str | None, counts: Sequence[tuple[str, str, int]]) -> str:
+    """When the archive was verified last, and what was found."""
+    if verified_at is None:
+        return "never: `trailscan verify`"
+    told = ", ".join(f"{number:,} {kind} {status}" for kind, status, number in counts)
+    return f"{verified_at}: {told or 'nothing to verify'}"
+
+
+def of_keys(regions: Mapping[str, int | None]) -> str:
+    """The public keys that are held: `eu-west-1 2, us-east-1 unreadable`."""
+    told = [f"{region} {'unreadable' if number is None else number}" for region, number in regions.items()]
+    return ", ".join(told) or "none: signatures of digests cannot be verified"
+
+
+def of_size(stored: int, database: int) -> str:
+    """What all of it takes on disk."""
+    return f"{size(stored)} of objects, {size(database)} of database"
+
+
+def of_coverage(
+    states: Mapping[str, int],
+    sums: Mapping[str, int],
+    found: "Coverage",
+    asked: "Asked",
+    resting: "Resting",
+    similar: Sequence[str],
+) -> list[str]:
+    """What the cells add up to, what digests say and who vouches for them, and what no cell can show."""
+    total = sum(states.values())
+    cells = f"{'cell' if total == 1 else 'cells'} (account x region x {asked.unit} of delivery, UTC)"
+    lines = [equation(total, cells, [(number, state) for state, number in states.items()])]
+    if not any(states.values()):
+        lines.append("nothing is held of these accounts, regions and times (`trailscan status` shows what is)")
+    lines += _of_losses(sums, found)
+    if asked.events:
+        lines += _of_hits(sums["hits"], found.hits_outside, asked.events, similar)
+    lines += _of_hearing(found) + _of_silence(found) + list(resting.limits)
+    if found.unplaced:
+        lines.append(
+            f"{count(found.unplaced, 'object')} in no cell: the name does not tell account, region and time of delivery"
+        )
+    lines.append("accounts and regions of which nothing is held cannot be seen from here")
+    return lines
+
+
+def _of_losses(sums: Mapping[str, int], found: "Coverage") -> list[str]:
+    lines = []
+    if sums["missing"]:
+        lines.append(f"{count(sums['missing'], 'object')} missing: delivered, as digests or listings say, and not held")
+    if found.missing_outside:
+        lines.append(f"{count(found.missing_outside, 'more object')} missing, of times that are not shown")
+    if sums["damaged"]:
+        lines.append(f"{count(sums['damaged'], 'object')} damaged (`trailscan status`)")
+    return lines
+
+
+def _of_hits(hits: int, outside: int, names: Sequence[str], similar: Sequence[str]) -> list[str]:
+    lines = [f"{count(hits, 'event')} of {for_terminal(' or '.join(names))}, by the time of the event"]
+    if outside:
+        lines.append(f"{count(outside, 'more event')} of these names, at times that are not shown")
+    if similar and not hits + outside and not set(similar) & set(names):
+        lines.append(f"did you mean {for_terminal(' or '.join(similar))}?")
+    return lines
+
+
+def _of_hearing(found: "Coverage") -> list[str]:
+    """How far the digests can be believed."""
+    hearing = found.hearing
+    if not hearing.read + hearing.invalid + len(hearing.unreadable):
+        return ["no digests are held: what was delivered and is missing cannot be told from what never was"]
+    lines = [f"{count(hearing.read, 'digest')} read"]
+    if hearing.unverified:
+        some = f"{hearing.unverified:,} of them " if hearing.unverified < hearing.read else ""
+        lines[0] += f", {some}not verified: `trailscan verify`"
+    if hearing.invalid:
+        lines.append(f"{count(hearing.invalid, 'digest')} not believed: `trailscan verify` found them invalid")
+    if hearing.unreadable:
+        lines.append(f"{count(len(hearing.unreadable), 'digest')} unreadable:")
+    return lines + _told(hearing.unreadable)
+
+
+def _of_silence(found: "Coverage") -> list[str]:
+    """Where the archive goes on and one account and region does not: it is quiet, or was silenced."""
+    if not found.silent:
+        return []
+    named = ", ".join(f"{account} {region} {last:%Y-%m-%d %H:%M}Z" for account, region, last in found.silent[:NAMED])
+    more = ", ..." if len(found.silent) > NAMED else ""
+    return [f"last delivery more than a day before the latest: {for_terminal(named)}{more}"]
+
+
 def of_rebuild(tally: "Tally") -> list[str]:
     """What the new database was made of."""
     lines = [f"database made anew from {count(tally.loaded.objects, 'object')}"]
@@ -155,6 +255,7 @@ class Resting(msgspec.Struct, frozen=True):
     last_event: datetime | None = None
     limits: Sequence[str] = ()
     named: Sequence[tuple[str, str]] = ()
+    archive: bool = False
 
 
 def resting_on(held: "Holdings") -> Resting:
@@ -167,7 +268,7 @@ def resting_on(held: "Holdings") -> Resting:
     limits += [
         f"some objects were loaded with --only {for_terminal(names)}: their other events are not here" for names in held.only
     ]
-    return Resting(held.objects, held.damaged, held.first_event, held.last_event, limits)
+    return Resting(held.objects, held.damaged, held.first_event, held.last_event, limits, archive=True)
 
 
 def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str]) -> list[str]:
@@ -187,6 +288,23 @@ def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str])
     return lines
 
 
+def of_sessions(basis: "SessionBasis", resting: Resting, noun: str, shown: str, lost: Sequence[str]) -> list[str]:
+    """`3 sessions from 6 events in 2 of 7,883 objects; 1 of them denied`, and what else must be known."""
+    line = f"{shown}{count(basis.sessions, noun)} from {count(basis.events, 'event')}"
+    line += f" in {basis.objects:,} of {count(resting.objects, 'object')}"
+    unopened = [f"{number:,} {outcome}" for number, outcome in ((basis.denied, "denied"), (basis.failed, "failed")) if number]
+    if unopened:
+        line += f"; not opened: {', '.join(unopened)}"
+    if resting.damaged:
+        line += f"; {count(resting.damaged, 'object')} damaged (trailscan status)"
+    lines = [line]
+    if basis.conflicts:
+        lines.append(f"beware: {count(basis.conflicts, noun)} with records that contradict each other (see flags)")
+    lines += resting.limits
+    lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
+    return lines
+
+
 def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequence[str], filters: Filters) -> list[str]:
     """Why nothing was found, as far as it can be told: an empty archive, a name misspelt, a time outside, a filter too many."""
     if not resting.objects:
@@ -199,6 +317,8 @@ def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequen
     if len(alone) > 1 or (alone and resting.first_event):
         told = ", ".join(f"--{name.replace('_', '-')} {number:,}" for name, number in alone)
         lines.append(f"each filter alone lets through: {told}")
+    if resting.archive:
+        lines.append("what is held and what is missing: `trailscan coverage`")
     return lines
 
 

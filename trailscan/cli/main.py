@@ -6,7 +6,7 @@ import traceback
 import typer
 
 from trailscan import __version__
-from trailscan.cli import load, query, rebuild, status, sync
+from trailscan.cli import coverage, custody, load, pack, query, rebuild, sessions, show, status, sync, unpack, verify
 from trailscan.cli.terminal import Terminal, without_secrets
 from trailscan.errors import ExitCode, TrailscanError
 
@@ -27,7 +27,16 @@ app = typer.Typer(
 app.command("sync", short_help="Copy CloudTrail from S3 into the archive, and load it.", epilog=sync.EXAMPLES)(sync.sync)
 app.command("load", short_help="Load local files, folders, .tar and .zip.", epilog=load.EXAMPLES)(load.load)
 app.command("query", short_help="Find events, in the archive or straight in files.", epilog=query.EXAMPLES)(query.query)
+app.command("sessions", short_help="Show who opened a shell on which machine.", epilog=sessions.EXAMPLES)(sessions.sessions)
+app.command("show", short_help="Show one event or session whole, with its provenance.", epilog=show.EXAMPLES)(show.show)
 app.command("status", short_help="Show what is held, and what is damaged.", epilog=status.EXAMPLES)(status.status)
+app.command("coverage", short_help="Show what is held and what is missing, day by day.", epilog=coverage.EXAMPLES)(
+    coverage.coverage
+)
+app.command("pack", short_help="Make one file of the archive, to carry.", epilog=pack.EXAMPLES)(pack.pack)
+app.command("unpack", short_help="Make an archive of a bundle.", epilog=unpack.EXAMPLES)(unpack.unpack)
+app.command("custody", short_help="Show what was done to the archive.", epilog=custody.EXAMPLES)(custody.custody)
+app.command("verify", short_help="Verify hashes, digests and signatures, offline.", epilog=verify.EXAMPLES)(verify.verify)
 app.command("rebuild", short_help="Make the database anew from the objects.", epilog=rebuild.EXAMPLES)(rebuild.rebuild)
 
 

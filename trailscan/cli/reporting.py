@@ -1,28 +1,79 @@
 """What `status` does, once its arguments are read."""
 
+import contextlib
+import os
 import sys
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.writing import write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody, Entry
+
+if TYPE_CHECKING:  # DuckDB is loaded once there is an archive
+    from trailscan.store.database import Connection
+
+Part = Literal["all", "damage", "about"]
 
 
-def report_status(root: str, damage: bool, wanted: str, output: str | None, quiet: bool) -> int:
-    """Write what is held, then, for people, what is damaged; gives the exit code."""
-    from trailscan.search.status import damage_table, held_table
+def report_status(root: str, part: Part, wanted: str, output: str | None, quiet: bool) -> int:
+    """Write the part asked for; all is what is held and, for people, the facts and what is damaged. Gives the exit code."""
+    from trailscan.search.status import damage_table, facts_table, held_table
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
 
     archive = Archive(root)
     archive.must_exist()
+    for_people = part == "all" and wanted == "table" and output is None
     with Database(archive.database).reading() as connection:
         held = holdings(connection)
-        if not damage:
+        if part == "all":
             write_table(held_table(connection), wanted, output)
-        if damage or (wanted == "table" and output is None and held.damage):
-            sys.stdout.write("" if damage else "\n")
+        if part == "about" or for_people:
+            sys.stdout.write("\n" if for_people else "")
+            write_table(facts_table(_facts(archive, connection)), wanted, output)
+        if part == "damage" or (for_people and held.damage):
+            sys.stdout.write("\n" if for_people else "")
             write_table(damage_table(connection), wanted, output)
     Terminal(quiet).say("\n".join(endings.of_status(held)))
     return ExitCode.DAMAGED if held.damage else ExitCode.DONE
+
+
+def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:
+    """What was last done to the archive, what verification found, and how large all is."""
+    from trailscan.search.status import digests_held, stored_bytes, verdict_counts, verified_at
+
+    last: dict[str, Entry] = {}
+    for entry in Custody(archive).entries():
+        last[entry.command] = entry
+    done = [(f"last {command}", endings.of_entry(entry)) for command, entry in sorted(last.items())]
+    return [
+        *done,
+        ("verified", endings.of_verdicts(verified_at(connection), verdict_counts(connection))),
+        ("digests", f"{digests_held(connection):,}"),
+        ("public keys", endings.of_keys(_keys(archive))),
+        ("size", endings.of_size(stored_bytes(connection), os.path.getsize(archive.database))),
+    ]
+
+
+def _keys(archive: Archive) -> dict[str, int | None]:
+    """How many public keys are held of each region; None where the file cannot be read."""
+    found: dict[str, int | None] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in sorted(os.listdir(archive.keys)):
+            region, ending = os.path.splitext(name)
+            if ending == ".json":
+                found[region] = _number_of_keys(os.path.join(archive.keys, name))
+    return found
+
+
+def _number_of_keys(path: str) -> int | None:
+    try:
+        with open(path, "rb") as file:
+            return len(msgspec.json.decode(file.read(), type=list[dict[str, str]]))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -1,8 +1,10 @@
-"""What an archive holds, as tables: by bucket, account, region and kind; and its damage, thing by thing."""
+"""What an archive holds, as tables: by bucket, account, region and kind; its damage, thing by thing; and facts about it."""
 
-from trailscan.search.table import Table
+from collections.abc import Iterable
+
+from trailscan.search.table import Column, Table
 from trailscan.search.tables import table_of
-from trailscan.store.database import Connection
+from trailscan.store.database import Connection, run
 
 _HELD = """
 SELECT coalesce(bucket, source) AS source, account_id, region, kind, count(*) AS objects, sum(bytes)::BIGINT AS bytes,
@@ -16,6 +18,7 @@ _DAMAGE = """
 SELECT what, coalesce(objects.bucket, objects.source) AS source, objects.key, record_index, where_bytes, reason
 FROM damage LEFT JOIN objects USING (object_id) ORDER BY what, source, key, record_index, where_bytes
 """
+_VERDICTS = "SELECT kind, status, count(*) FROM verdicts GROUP BY kind, status ORDER BY kind, count(*) DESC, status"
 
 
 def held_table(connection: Connection) -> Table:
@@ -26,3 +29,29 @@ def held_table(connection: Connection) -> Table:
 def damage_table(connection: Connection) -> Table:
     """Every row of `damage`, with the object it was found in."""
     return table_of(connection.execute(_DAMAGE))
+
+
+def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
+    """Facts about an archive, a row each: columns fact and value."""
+    return Table((Column("fact", "text"), Column("value", "text")), iter([list(facts)]))
+
+
+def verified_at(connection: Connection) -> str | None:
+    """When `verify` last ran, as it wrote it down; None when it never did."""
+    found = run(connection, "SELECT value FROM about WHERE name = 'verified_at'")
+    return str(found[0][0]) if found else None
+
+
+def verdict_counts(connection: Connection) -> list[tuple[str, str, int]]:
+    """How many verdicts there are of each kind and status, the most first."""
+    return [(kind, status, number) for kind, status, number in run(connection, _VERDICTS)]
+
+
+def stored_bytes(connection: Connection) -> int:
+    """The bytes of all objects that are held, as stored."""
+    return int(run(connection, "SELECT coalesce(sum(bytes), 0)::BIGINT FROM objects WHERE status <> 'failed'")[0][0])
+
+
+def digests_held(connection: Connection) -> int:
+    """How many digest objects are held."""
+    return int(run(connection, "SELECT count(*) FROM objects WHERE kind = 'digest' AND status <> 'failed'")[0][0])

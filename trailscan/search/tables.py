@@ -1,7 +1,8 @@
-"""DuckDB's results as Tables, read in chunks."""
+"""DuckDB's results as Tables, read in chunks, and small ones as Grids, read at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from trailscan.search.report import Grid
 from trailscan.search.table import Column, Kind, Row, Table
 from trailscan.store.database import Connection
 
@@ -19,6 +20,12 @@ def table_of(result: Connection) -> Table:
     """The result of a connection's last statement; the connection is busy until the table was read."""
     columns = tuple(Column(name, _KINDS.get(str(kind), "text")) for name, kind, *_ in result.description)
     return Table(columns, _chunks(result))
+
+
+def grid_of(connection: Connection, statement: str, parameters: Sequence[object] = ()) -> Grid:
+    """The whole result of a statement, for results that are known to be small."""
+    table = table_of(connection.execute(statement, list(parameters)))
+    return Grid(table.columns, tuple(row for chunk in table.chunks for row in chunk))
 
 
 def _chunks(result: Connection) -> Iterator[list[Row]]:

@@ -9,6 +9,13 @@ _AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+def parse_span(text: str) -> timedelta:
+    """A span of time from `90s`, `15m`, `12h`, `7d` or `2w`. Raises UsageError, with examples, for anything else."""
+    if not (span := _AGO.fullmatch(text.strip())):
+        raise UsageError(f"{text!r} is not a span of time", "write 90s, 15m, 12h or 7d")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])})
+
+
 def parse_time(text: str, now: datetime) -> datetime:
     """A moment in UTC, without zone, from ISO 8601 (a bare date is its midnight, no zone is UTC) or `7d`, `12h`, `30m` ago.
 
@@ -16,8 +23,8 @@ def parse_time(text: str, now: datetime) -> datetime:
     """
     text = text.strip()
     try:
-        if ago := _AGO.fullmatch(text):
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        if _AGO.fullmatch(text):
+            return now - parse_span(text)
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError) as error:
