@@ -1,8 +1,9 @@
 """Make the sample bucket of the demonstration: `python -m demo.make_bucket [FOLDER]`. The same bytes every time, all invented.
 
 Three days of an organization's trail over two accounts and two regions: the background of tests/support, and in it one
-night's story of Session Manager. `example-trail.metadata.json` holds the S3 metadata of the digests, whose signatures
-are not real. Facts: AWS CloudTrail User Guide, "Finding your CloudTrail log files" and "CloudTrail digest file structure".
+night's story of Session Manager. `example-trail.metadata.json` holds the S3 metadata of the digests, which are signed with the
+demonstration's own key.
+Facts: AWS CloudTrail User Guide, "Finding your CloudTrail log files" and "CloudTrail digest file structure".
 """
 
 import hashlib
@@ -11,11 +12,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from random import Random
 
+from demo.signing import FINGERPRINT, sign
 from demo.story import STORY, told
 from tests.support.world import LETTERS, START, Record, World, gzipped, is_start_session, key, log_bytes
 
@@ -27,8 +29,8 @@ REGIONS = ("eu-west-1", "us-east-1")
 DAYS = 3
 DELIVERIES = (timedelta(hours=2, minutes=15), timedelta(hours=11, minutes=40), timedelta(hours=21, minutes=5))
 RECORDS = 12
-SPAN = timedelta(minutes=5)
-FINGERPRINT = hashlib.md5(b"an invented public key", usedforsecurity=False).hexdigest()
+SPAN = timedelta(minutes=20)  # before its delivery, that a log may tell of
+DIGESTED = timedelta(hours=8)  # CloudTrail's own digests come every hour; so many would hide the sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def bucket() -> Iterator[Written]:
     for account, region in product(ACCOUNTS, REGIONS):
         logs = [_log(world, rng, START + timedelta(days=day) + at, account, region) for day in range(DAYS) for at in DELIVERIES]
         yield from logs
-        yield _digest(account, region, logs)
+        yield from _digests(account, region, logs)
     yield _configuration(ACCOUNTS[0], REGIONS[0])
 
 
@@ -67,31 +69,45 @@ def _background(world: World, rng: Random, delivered: datetime, account: str, re
             yield record
 
 
-def _digest(account: str, region: str, logs: list[Written]) -> Written:
-    """One digest over all logs of an account and region, shaped as the first of a chain; its signature is invented."""
-    end = START + timedelta(days=DAYS)
-    folder = f"AWSLogs/{ORGANIZATION}/{account}/CloudTrail-Digest/{region}/{end:%Y/%m/%d}"
-    place = f"{folder}/{account}_CloudTrail-Digest_{region}_example_eu-west-1_{end:%Y%m%dT%H%M%SZ}.json.gz"
+def _digests(account: str, region: str, logs: list[Written]) -> Iterator[Written]:
+    """The chain of digests over all logs of an account and region."""
+    previous: Written | None = None
+    for number in range(DAYS * timedelta(days=1) // DIGESTED):
+        starts = START + number * DIGESTED
+        named = [log for log in logs if starts <= _delivered_at(log) < starts + DIGESTED]
+        previous = _digest(account, region, starts, named, previous)
+        yield previous
+
+
+def _delivered_at(log: Written) -> datetime:
+    return datetime.strptime(log.key.rsplit("_", 2)[1], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+
+
+def _digest(account: str, region: str, starts: datetime, logs: list[Written], previous: Written | None) -> Written:
+    ends = starts + DIGESTED
+    folder = f"AWSLogs/{ORGANIZATION}/{account}/CloudTrail-Digest/{region}/{ends:%Y/%m/%d}"
+    place = f"{folder}/{account}_CloudTrail-Digest_{region}_example_eu-west-1_{ends:%Y%m%dT%H%M%SZ}.json.gz"
+    signed_before = previous.metadata["signature"] if previous else None
     digest = {
         "awsAccountId": account,
-        "digestStartTime": f"{START:%Y-%m-%dT%H:%M:%SZ}",
-        "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        "digestStartTime": f"{starts:%Y-%m-%dT%H:%M:%SZ}",
+        "digestEndTime": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
         "digestS3Bucket": BUCKET,
         "digestS3Object": place,
         "digestPublicKeyFingerprint": FINGERPRINT,
         "digestSignatureAlgorithm": "SHA256withRSA",
-        "newestEventTime": max(_times(logs)),
-        "oldestEventTime": min(_times(logs)),
-        "previousDigestS3Bucket": None,
-        "previousDigestS3Object": None,
-        "previousDigestHashValue": None,
-        "previousDigestHashAlgorithm": None,
-        "previousDigestSignature": None,
+        "newestEventTime": max(_times(logs), default=None),
+        "oldestEventTime": min(_times(logs), default=None),
+        "previousDigestS3Bucket": BUCKET if previous else None,
+        "previousDigestS3Object": previous.key if previous else None,
+        "previousDigestHashValue": hashlib.sha256(previous.raw).hexdigest() if previous else None,
+        "previousDigestHashAlgorithm": "SHA-256" if previous else None,
+        "previousDigestSignature": signed_before,
         "logFiles": [_entry(log) for log in logs],
     }
     raw = json.dumps(digest, separators=(",", ":")).encode()
-    signature = hashlib.shake_256(raw).hexdigest(256)  # as long as one of RSA 2048
-    return Written(place, raw, {"signature": signature, "signature-algorithm": "SHA256withRSA"})
+    text = [digest["digestEndTime"], f"{BUCKET}/{place}", hashlib.sha256(raw).hexdigest(), signed_before or "null"]
+    return Written(place, raw, {"signature": sign("\n".join(map(str, text))), "signature-algorithm": "SHA256withRSA"})
 
 
 def _entry(log: Written) -> dict[str, str]:

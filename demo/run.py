@@ -5,6 +5,7 @@ server running for commands typed by hand.
 """
 
 import argparse
+import base64
 import json
 import logging
 import os
@@ -16,6 +17,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from demo.signing import FINGERPRINT, PUBLIC_KEY
 
 TOP = Path(__file__).resolve().parent.parent
 BUCKET = "example-trail"
@@ -44,8 +48,14 @@ def commands(endpoint: str) -> Iterator[str]:
     yield f"{sync} --archive {ARCHIVE}"
     yield "trailscan query --event StartSession"
     yield "trailscan query --user alice@example.com --format jsonl --columns event_time,event_name,target,source_ip_address"
-    yield "trailscan query --failed"
+    yield "trailscan sessions --columns started_utc,lasted,who_started,from,target,purpose,outcome"
+    yield "trailscan verify"
+    yield "trailscan coverage --event StartSession"
     yield sync
+    yield "trailscan pack .demo/case.tar"
+    yield "trailscan unpack .demo/case.tar --archive .demo/carried"
+    yield "trailscan verify --archive .demo/carried"
+    yield "trailscan show alice@example.com-k3v7 --archive .demo/carried"
 
 
 def forget_the_user() -> None:
@@ -61,8 +71,8 @@ def serving() -> Iterator[str]:
     from moto.cloudtrail.responses import CloudTrailResponse
     from moto.server import ThreadedMotoServer
 
-    # What sync also asks CloudTrail for, and moto lacks. The digests' signatures are invented, so they have no keys.
-    CloudTrailResponse.list_public_keys = lambda _: json.dumps({"PublicKeyList": []})  # type: ignore[attr-defined]
+    # What sync also asks CloudTrail for, and moto lacks.
+    CloudTrailResponse.list_public_keys = lambda _: json.dumps({"PublicKeyList": [public_key()]})  # type: ignore[attr-defined]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for each request
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
@@ -73,6 +83,16 @@ def serving() -> Iterator[str]:
         yield endpoint
     finally:
         server.stop()
+
+
+def public_key() -> dict[str, object]:
+    """The key that signed the sample bucket's digests, as ListPublicKeys tells it."""
+    return {
+        "Value": base64.b64encode(PUBLIC_KEY).decode(),
+        "ValidityStartTime": 1771545600,
+        "ValidityEndTime": 1774137600,
+        "Fingerprint": FINGERPRINT,
+    }
 
 
 def fill(endpoint: str) -> None:

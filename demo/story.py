@@ -1,11 +1,13 @@
 """The Session Manager story of the demonstration, record by record; everyone and everything in it is invented.
 
 On the night to 2 March mallory is refused a shell on the bastion. A minute later, from the same address, alice's role gets
-it, drops the line, comes back and ends; in the morning it forwards a port to the orders database.
-Facts: AWS Systems Manager API Reference (StartSession, ResumeSession, TerminateSession).
+it, drops the line, comes back and ends; meanwhile the bastion's own role reads a secret. In the morning a port is
+forwarded to the orders database.
+Facts: AWS Systems Manager API Reference (StartSession, ResumeSession, TerminateSession), AWS Security Token
+Service API Reference (AssumeRoleWithSAML).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -32,6 +34,7 @@ class Chapter:
     request: Record | None
     response: Record | None = None
     error: tuple[str, str] | None = None
+    service: str = "ssm"
     account: str = ACCOUNT
     region: str = REGION
 
@@ -59,9 +62,28 @@ _REFUSED = (
     f" on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{BASTION}"
     " because no identity-based policy allows the ssm:StartSession action"
 )
+_SIGNED_IN = {
+    "credentials": {
+        "accessKeyId": "ASIAEXAMPLEOPERATOR0",
+        "expiration": "Mar 2, 2026, 1:58:12 PM",
+        "sessionToken": "AAAAexample",
+    },
+    "assumedRoleUser": {
+        "assumedRoleId": "AROAEXAMPLEOPERATORS0:alice@example.com",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{_ROLE}/alice@example.com",
+    },
+}
+_SIGN_IN = {
+    "roleArn": f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{_ROLE}",
+    "roleSessionName": "alice@example.com",
+    "principalArn": f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE",
+}
+_SECRET = {"secretId": "orders-db/readonly"}
 STORY = (
+    Chapter(_at(2, "01:58:12"), "AssumeRoleWithSAML", "alice's sign-in", "203.0.113.66", _SIGN_IN, _SIGNED_IN, service="sts"),
     Chapter(_at(2, "02:10:41"), "StartSession", "mallory", "203.0.113.66", None, error=("AccessDeniedException", _REFUSED)),
     Chapter(_at(2, "02:11:58"), "StartSession", "alice", "203.0.113.66", {"target": BASTION}, _opened(SHELL)),
+    Chapter(_at(2, "02:12:40"), "GetSecretValue", "the bastion", "198.51.100.20", _SECRET, service="secretsmanager"),
     Chapter(_at(2, "02:13:30"), "ResumeSession", "alice", "203.0.113.66", {"sessionId": SHELL}, _opened(SHELL)),
     Chapter(_at(2, "02:14:47"), "TerminateSession", "alice", "203.0.113.66", {"sessionId": SHELL}, {"sessionId": SHELL}),
     Chapter(_at(2, "11:37:05"), "StartSession", "alice", "203.0.113.66", _FORWARD, _opened(TUNNEL)),
@@ -74,12 +96,12 @@ def told(chapters: Iterable[Chapter]) -> Iterator[Record]:
 
 
 def _record(chapter: Chapter) -> Record:
-    rng = Random(f"{chapter.when}")
+    rng, service = Random(f"{chapter.when}"), f"{chapter.service}.amazonaws.com"
     record: Record = {
         "eventVersion": "1.11",
-        "userIdentity": _user(chapter) if chapter.who == "mallory" else _operator(chapter),
+        "userIdentity": _WHO.get(chapter.who, _operator)(chapter),
         "eventTime": f"{chapter.when:%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": "ssm.amazonaws.com",
+        "eventSource": service,
         "eventName": chapter.name,
         "awsRegion": chapter.region,
         "sourceIPAddress": chapter.address,
@@ -92,12 +114,15 @@ def _record(chapter: Chapter) -> Record:
         "responseElements": chapter.response,
         "requestID": guid(rng),
         "eventID": guid(rng),
-        "readOnly": False,
+        "readOnly": chapter.service != "ssm",
         "eventType": "AwsApiCall",
         "managementEvent": True,
         "recipientAccountId": chapter.account,
         "eventCategory": "Management",
-        "tlsDetails": {"tlsVersion": "TLSv1.3", "clientProvidedHostHeader": f"ssm.{chapter.region}.amazonaws.com"},
+        "tlsDetails": {
+            "tlsVersion": "TLSv1.3",
+            "clientProvidedHostHeader": f"{chapter.service}.{chapter.region}.amazonaws.com",
+        },
     }
 
 
@@ -132,3 +157,38 @@ def _operator(chapter: Chapter) -> Record:
             "attributes": {"creationDate": "2026-03-02T01:58:12Z", "mfaAuthenticated": "false"},
         },
     }
+
+
+def _saml(_chapter: Chapter) -> Record:
+    """A person whom the identity provider has just signed in."""
+    return {
+        "type": "SAMLUser",
+        "principalId": "AAAAEXAMPLEPROVIDER:alice@example.com",
+        "userName": "alice@example.com",
+        "identityProvider": "AAAAEXAMPLEPROVIDER",
+    }
+
+
+def _machine(chapter: Chapter) -> Record:
+    """The role of the bastion, whose session is named after the machine."""
+    return {
+        "type": "AssumedRole",
+        "principalId": f"AROAEXAMPLEBASTION000:{BASTION}",
+        "arn": f"arn:aws:sts::{chapter.account}:assumed-role/bastion-instance/{BASTION}",
+        "accountId": chapter.account,
+        "accessKeyId": "ASIAEXAMPLEBASTION00",
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role",
+                "principalId": "AROAEXAMPLEBASTION000",
+                "arn": f"arn:aws:iam::{chapter.account}:role/bastion-instance",
+                "accountId": chapter.account,
+                "userName": "bastion-instance",
+            },
+            "attributes": {"creationDate": "2026-03-01T23:11:04Z", "mfaAuthenticated": "false"},
+            "ec2RoleDelivery": "2.0",
+        },
+    }
+
+
+_WHO: dict[str, Callable[[Chapter], Record]] = {"mallory": _user, "alice's sign-in": _saml, "the bastion": _machine}

@@ -187,4 +187,7 @@ def test_the_demonstration_shows_who_got_a_shell(tmp_path):
     assert synced.startswith("sync s3://example-trail/ --endpoint-url http://127.0.0.1:")
     assert shells.count("i-0123456789abcdef0") == 2
     from_afar = [row for row in map(json.loads, alice.strip().splitlines()[1:]) if row["source_ip_address"] == "203.0.113.66"]
-    assert [row["event_name"] for row in from_afar] == ["StartSession", "ResumeSession", "TerminateSession", "StartSession"]
+    calls = ["AssumeRoleWithSAML", "StartSession", "ResumeSession", "TerminateSession", "StartSession"]
+    assert [row["event_name"] for row in from_afar] == calls
+    assert ended.stdout.count("36/36 digest files valid") == 2  # here, and where the case was carried to
+    assert "GetSecretValue" in ended.stdout.rpartition("$ trailscan show")[2]
