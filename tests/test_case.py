@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
@@ -10,17 +9,7 @@ import pytest
 
 from demo.run import BUCKET, FENCE, SETTINGS, serving
 
-NETWORKLESS = (["unshare", "--map-root-user", "--net"], ["unshare", "--net"])
 SHELL = "alice@example.com-k3v7qmx2t5hw9ad4cz6ey8bnru"
-
-
-@pytest.fixture(scope="module")
-def no_network():
-    """The command that runs another one where there is no network interface."""
-    for prefix in NETWORKLESS:
-        if shutil.which(prefix[0]) and subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
-            return prefix
-    pytest.skip("this machine does not permit `unshare --net`")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from trailscan.cli.main import app
 TOP = Path(__file__).parent.parent
 COMMANDS = sorted(get_command(app).commands)
 TALKERS = {"boto3", "botocore", "obstore", "urllib3", "http.client", "urllib.request", "requests", "aiohttp", "httpx"}
-NETWORKLESS = (["unshare", "--map-root-user", "--net"], ["unshare", "--net"])
 WHEN = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 # Runs a command line, then says on the last line of stderr which of the modules named first were imported.
 DRIVER = """
@@ -70,15 +69,6 @@ def trailscan(*arguments, within=()):
 def talkers_in(*arguments):
     ended = run(sys.executable, "-c", DRIVER, ",".join(TALKERS), *arguments)
     return ended.stderr.splitlines()[-1].removeprefix("imported:").split()
-
-
-@pytest.fixture(scope="module")
-def no_network():
-    """The command that runs another one where there is no network interface."""
-    for prefix in NETWORKLESS:
-        if shutil.which(prefix[0]) and subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
-            return prefix
-    pytest.skip("this machine does not permit `unshare --net`")
 
 
 def test_the_check_for_talkers_sees_one_that_is_imported():
