@@ -146,6 +146,13 @@ def test_wrong_usage_is_told(root, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_bundle_never_takes_the_place_of_what_is_no_file(root, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    ended = trailscan("pack", tmp_path / "pipe", "--archive", root)
+    assert (ended.code, ended.stderr.splitlines()[0]) == (1, f"error: {tmp_path / 'pipe'} is not a file")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_bundle_can_come_through_a_pipe(root, tmp_path):
     trailscan("pack", tmp_path / "case.tar", "--archive", root)
     with (tmp_path / "case.tar").open("rb") as bundle:

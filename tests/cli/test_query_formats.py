@@ -99,6 +99,18 @@ def test_a_file_that_cannot_be_written_is_named(archive, tmp_path):  # noqa: F81
     assert ended.stderr == f"error: cannot write {tmp_path / 'nowhere' / 'out'}: No such file or directory\n"
 
 
+def test_a_pipe_is_written_to_and_a_link_followed_never_replaced(archive, tmp_path):  # noqa: F811
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "linked")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for name in ("pipe", "link"):
+        assert trailscan("query", "--archive", archive, "--count", "-o", tmp_path / name).code == 0
+    assert os.read(reader, 100) == (tmp_path / "linked").read_bytes()
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    os.close(reader)
+
+
 def test_an_empty_answer_replaces_the_file_of_an_earlier_one(archive, tmp_path):  # noqa: F811
     (tmp_path / "out").write_bytes(b"31 rows of last week")
     trailscan("query", "--archive", archive, "--event", "NoSuchEvent", "-o", tmp_path / "out")

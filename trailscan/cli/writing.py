@@ -116,18 +116,22 @@ class _Screen:
 
 @contextlib.contextmanager
 def _opened(output: str | None) -> Iterator[BinaryIO]:
-    """stdout, or a file that appears under its name only when it is whole."""
+    """stdout; a device or pipe, as it is; or a file that appears under its name only when it is whole."""
     if output is None:
         yield cast("BinaryIO", _Screen()) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    fresh = f"{output}.{os.getpid()}.part"
+    output = os.path.realpath(output)  # a link stays, and what it leads to is written
+    is_file = not os.path.exists(output) or os.path.isfile(output)
+    fresh = f"{output}.{os.getpid()}.part" if is_file else output
     try:
         with open(fresh, "wb") as file:
             yield file
-        os.replace(fresh, output)
+        if is_file:
+            os.replace(fresh, output)
     except OSError as error:
         raise TrailscanError(f"cannot write {output}: {error.strerror}") from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(fresh)
+        if is_file:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(fresh)

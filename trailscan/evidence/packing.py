@@ -93,6 +93,9 @@ class _Chosen(msgspec.Struct):
 
 def pack(archive: Archive, out: str, narrowing: Narrowing, load: Load, tell: Callable[[Packed], None]) -> Packed:
     """Write the bundle, whole or not at all; needs the archive's lock. Raises ArchiveError when it cannot be written."""
+    if os.path.exists(out) and not os.path.isfile(out):
+        raise ArchiveError(f"{out} is not a file", "name a file for the bundle")
+    out = os.path.realpath(out)
     fresh = f"{out}.{os.getpid()}.part"
     packed = Packed()
     try:
