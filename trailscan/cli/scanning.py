@@ -23,7 +23,7 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
         first = next(scan.reads, None)
         from trailscan.store.database import lock_down, scratch
 
-        connection = scratch()
+        connection = scratch(with_views=False)
         named: list[tuple[str, str]] = []
         damaged = 0
         if first is not None:

@@ -45,7 +45,7 @@ def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> in
         from trailscan.store.database import Database, scratch
         from trailscan.store.verdicts import Gathering
 
-        database, connection = Database(archive.database), scratch()
+        database, connection = Database(archive.database), scratch(with_views=False)
         gathering = Gathering(connection)
         for verdict in Verification(archive, database, workers, asked, terminal).verdicts():
             gathering.add(verdict)

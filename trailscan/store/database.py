@@ -71,6 +71,7 @@ class Database:
         connection = _connect(_OFFLINE)
         _attach(connection, fresh)
         make_tables(connection)
+        make_views(connection)
         connection.close()
         os.replace(fresh, self.path)
         return True
@@ -143,10 +144,15 @@ class Database:
             )
 
 
-def scratch() -> Connection:
-    """An empty database in memory with the same tables, for records that are asked about but not kept."""
+def scratch(*, with_views: bool = True) -> Connection:
+    """An empty database in memory with the same tables, for records that are asked about but not kept.
+
+    Its views of sessions take longer to make than all else of it.
+    """
     connection = _connect(_OFFLINE)
     make_tables(connection)
+    if with_views:
+        make_views(connection)
     prepare_loading(connection)
     return connection
 
@@ -157,11 +163,15 @@ def lock_down(connection: Connection) -> None:
 
 
 def make_tables(connection: Connection) -> None:
-    """The tables and views of an archive, in an empty database."""
+    """The tables of an archive, and the view `evidence`, in an empty database."""
     run(connection, sql("schema.sql"))
-    run(connection, sql("sessions.sql"))
     about = [str(SCHEMA_VERSION), f"trailscan {__version__}"]
     run(connection, "INSERT INTO about VALUES ('schema_version', ?), ('made_by', ?)", about)
+
+
+def make_views(connection: Connection) -> None:
+    """The views of sessions and other doors, once the tables are there."""
+    run(connection, sql("sessions.sql"))
 
 
 def prepare_loading(connection: Connection) -> None:
