@@ -110,6 +110,11 @@ def test_no_digit_of_a_number_is_lost_in_the_columns(number, field):
     assert number in kept or math.isclose(json.loads(number), float(number))
 
 
+def test_an_integer_that_python_refuses_comes_back_as_its_digits():
+    digits = "7" * 5000
+    assert record_of(row_of(f'{{"requestParameters":{{"n":{digits}}}}}')) == {"requestParameters": {"n": digits}}
+
+
 @pytest.mark.parametrize("number", ["12345678901234567890123", "1e400"])
 def test_numbers_beyond_64_bits_come_back(number):
     text = f'{{"requestParameters":{{"n":{number}}}}}'

@@ -6,13 +6,28 @@ import traceback
 import typer
 
 from trailscan import __version__
-from trailscan.cli import coverage, custody, load, pack, query, rebuild, sessions, show, status, sync, unpack, verify
+from trailscan.cli import (
+    coverage,
+    custody,
+    detect,
+    load,
+    pack,
+    query,
+    rebuild,
+    sessions,
+    show,
+    status,
+    sync,
+    unpack,
+    verify,
+    watch,
+)
 from trailscan.cli.terminal import Terminal, without_secrets
 from trailscan.errors import ExitCode, TrailscanError
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some input was damaged or missing and is named;
-4 verification failed. stdout is data and nothing else; everything else goes to stderr."""
+4 verification failed, or a finding as `detect --fail-on` asks. stdout is data and nothing else; all else goes to stderr."""
 
 app = typer.Typer(
     name="trailscan",
@@ -33,6 +48,8 @@ app.command("status", short_help="Show what is held, and what is damaged.", epil
 app.command("coverage", short_help="Show what is held and what is missing, day by day.", epilog=coverage.EXAMPLES)(
     coverage.coverage
 )
+app.command("detect", short_help="Run Sigma rules and event patterns over the archive.", epilog=detect.EXAMPLES)(detect.detect)
+app.command("watch", short_help="Sync, detect and tell, over and over.", epilog=watch.EXAMPLES)(watch.watch)
 app.command("pack", short_help="Make one file of the archive, to carry.", epilog=pack.EXAMPLES)(pack.pack)
 app.command("unpack", short_help="Make an archive of a bundle.", epilog=unpack.EXAMPLES)(unpack.unpack)
 app.command("custody", short_help="Show what was done to the archive.", epilog=custody.EXAMPLES)(custody.custody)

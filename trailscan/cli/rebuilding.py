@@ -2,14 +2,19 @@
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from trailscan.cli import endings
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible
 from trailscan.cli.terminal import Terminal
+from trailscan.errors import ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
+
+if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
+    from trailscan.store.database import Database
 
 
 def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: bool) -> int:
@@ -32,10 +37,23 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
                 terminal.say("stopped: the database is as it was")
                 return exit_code(0, stopped=True)
             intake.settle()
+            carried = _carry_over(Database(archive.database), fresh)
             os.replace(fresh.path, archive.database)
             Custody(archive).append("rebuild", {"only": only}, counts_of(tally.loaded))
-    terminal.say("\n".join(endings.of_rebuild(tally)))
+    terminal.say("\n".join([*endings.of_rebuild(tally), *carried]))
     return exit_code(tally.loaded.damaged_objects, stopped=False)
+
+
+def _carry_over(old: "Database", fresh: "Database") -> list[str]:
+    """Take over what no object tells, findings and whom they are to be told; says so, or why it could not."""
+    from trailscan.store.findings import carry_over
+
+    if not old.exists():
+        return []
+    try:
+        return endings.of_carried(carry_over(old, fresh))
+    except ArchiveError as error:
+        return endings.of_not_carried(error.message)
 
 
 def _remove(path: str) -> None:

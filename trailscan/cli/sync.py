@@ -11,11 +11,14 @@ Examples:
   trailscan sync s3://my-trail-bucket
   trailscan sync s3://org-trails/prefix --since 2026-03-01 --until 2026-03-08 --profile audit
   trailscan sync s3://my-trail-bucket --only StartSession --only ResumeSession
-  trailscan sync s3://my-trail-bucket --dry-run"""
+  trailscan sync s3://my-trail-bucket --dry-run
+  trailscan sync event-history: --region eu-west-1 --only StartSession --only ResumeSession"""
 
 
 def sync(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="s3://bucket[/prefix], or the URL of one object.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="s3://bucket[/prefix], the URL of one object, or event-history:.")
+    ],
     since: options.Since = None,
     until: options.Until = None,
     account: Annotated[
@@ -49,9 +52,12 @@ def sync(
     """Copy CloudTrail's objects from S3 into the archive, byte for byte, and load their records.
 
     Finds accounts and regions below any prefix, fetches only what is not held, and goes on where it was interrupted.
+    For accounts without a trail, event-history: asks CloudTrail itself for the management events of the last 90 days, in
+    the regions named; --only then asks for just those, which is far quicker.
     Credentials are found as the AWS command line finds them.
     """
     from trailscan.cli.asking import moment
+    from trailscan.cli.history import is_history, sync_history
     from trailscan.cli.syncing import Wish, sync_bucket
     from trailscan.evidence.access import Access
     from trailscan.evidence.listing import Scope
@@ -59,4 +65,5 @@ def sync(
     scope = Scope(moment(since), moment(until), tuple(account or ()), tuple(region or ()))
     access = Access(profile, role_arn, endpoint_url, not no_sign_request, request_payer)
     wish = Wish(source, scope, access, keys, tuple(only or ()), not no_load, dry_run, jobs)
-    raise typer.Exit(sync_bucket(wish, options.archive_root(archive), quiet))
+    work = sync_history if is_history(source) else sync_bucket
+    raise typer.Exit(work(wish, options.archive_root(archive), quiet))

@@ -27,6 +27,7 @@ from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 from trailscan.search.table import Column, Row, Table
+from trailscan.store.counts import Loaded
 from trailscan.views.amounts import count
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
@@ -48,6 +49,15 @@ class Wish(msgspec.Struct, frozen=True):
     load: bool
     dry_run: bool
     jobs: int | None
+    often: bool = False  # one of many rounds: it leaves a line of custody only when it brought something
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """What one round came to: the funnel, what was loaded, and what could not be had."""
+
+    counts: Counts
+    loaded: Loaded
+    missing: tuple[Missing, ...]
 
 
 def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
@@ -72,13 +82,35 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
         return _Run(wish, place, archive, terminal, stop.is_set).run(workers)
 
 
+def sync_round(
+    wish: Wish,
+    bucket: Bucket,
+    named: list[str],
+    archive: Archive,
+    workers: Workers,
+    terminal: Terminal,
+    stop: Callable[[], bool],
+) -> Synced:
+    """One round of somebody who syncs again and again: of the named keys, else of all that the wish asks for.
+
+    Takes the archive's lock, and raises what a sync raises; what came before an error is kept.
+    """
+    place = _Place(bucket, bucket_and_prefix(wish.source)[1], named, wish.scope)
+    archive.create()
+    with archive.lock():
+        run = _Run(wish, place, archive, terminal, stop)
+        run.run(workers)
+    return run.synced()
+
+
 def bucket_and_prefix(source: str) -> tuple[str, str]:
     """The parts of an s3:// URL. Raises UsageError for anything else."""
     scheme, _, rest = source.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise UsageError(
-            f"{source!r} is not a bucket", "write s3://bucket or s3://bucket/prefix; for local files there is `trailscan load`"
+            f"{source!r} is not a bucket",
+            "write s3://bucket/prefix or event-history:; for local files there is `trailscan load`",
         )
     return bucket, prefix
 
@@ -115,6 +147,7 @@ class _Place:
         self.bucket = bucket
         self.url = f"s3://{bucket.name}/{prefix}"
         self.scope = scope
+        self.named = named
         self.survey = Survey(loose=[Listed(key, None, None, None) for key in named])
         self.parts: Iterable[Part] = () if named else parts_of(bucket, prefix, scope, self.survey, LISTERS)
 
@@ -161,6 +194,7 @@ class _Run:
         self._terminal = terminal
         self._stop = stop
         self._tally = Tally(terminal)
+        self._counts = Counts()
         self._missing: list[Missing] = []
         self._digests: dict[str, list[datetime]] = {}
 
@@ -171,8 +205,10 @@ class _Run:
 
         database = Database(self._archive.database)
         database.create()
-        backlog = Backlog(self._archive, database, self._wish.only if self._wish.load else None)
+        only = self._wish.only if self._wish.load else None
+        backlog = Backlog(self._archive, database, only, self._place.named or None)
         sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop)
+        self._counts = sync.counts
         sync.start(self._place.parts, self._place.survey.loose, self._place.scope)
         from trailscan.store.intake import Intake  # brings pyarrow, while the first objects are on their way
 
@@ -190,6 +226,10 @@ class _Run:
         self._place.must_hold_something(sync.counts)
         damaged = self._tally.loaded.damaged_objects + len(self._missing)
         return exit_code(damaged, self._stop())
+
+    def synced(self) -> Synced:
+        """What it came to."""
+        return Synced(self._counts, self._tally.loaded, tuple(self._missing))
 
     def _incoming(self, sync: Sync, failed: dict[str, int]) -> "Iterator[Incoming | None]":
         """What arrives, as the intake wants it; what does not is noted for the end."""
@@ -230,6 +270,8 @@ class _Run:
     def _note(self, sync: Sync) -> None:
         """A line of the custody log: what was asked for, and what came of it."""
         wish, scope, counts = self._wish, self._wish.scope, sync.counts
+        if wish.often and not (counts.fetched or counts.missing or self._tally.loaded.objects):
+            return
         arguments = {
             "source": wish.source,
             "since": scope.since and f"{scope.since.isoformat()}Z",

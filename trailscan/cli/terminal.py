@@ -34,6 +34,12 @@ class Terminal:
         self._drawn = 0.0
         self._line = False
 
+    def hushed(self) -> "Terminal":
+        """One that shows how far things are, and says nothing."""
+        hushed = Terminal(quiet=True)
+        hushed.interactive = self.interactive
+        return hushed
+
     def say(self, text: str) -> None:
         """A line for a person, unless asked to be quiet."""
         if not self.quiet:

@@ -22,6 +22,7 @@ from trailscan.evidence.bundle import LOADED, is_elsewhere, loaded_name
 from trailscan.evidence.folder import LocalObject, Survey, find_objects
 from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.places import key_of
+from trailscan.evidence.windows import HISTORY, parse_window
 
 OBJECTS = "objects"  # the folder that holds what S3 held, as `<bucket>/<key>`
 _LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
@@ -226,6 +227,8 @@ def _origin_of_stray(path: str, found: LocalObject) -> Origin:
         bucket, key = key_of(path.partition("/")[2])
     except UnsafeKey:
         return Origin("file", path, found.path, found.bytes)
+    if parse_window(f"{bucket}/{key}"):
+        return Origin(HISTORY, f"{bucket}/{key}", path, found.bytes)
     return Origin("s3", key, path, found.bytes, bucket=bucket)
 
 

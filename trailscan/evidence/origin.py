@@ -8,12 +8,14 @@ import msgspec
 from trailscan.errors import SourceError
 from trailscan.evidence.folder import LocalObject, display_name
 from trailscan.evidence.keys import parse_folders, parse_key, parse_name
+from trailscan.evidence.windows import HISTORY, parse_window
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     """One object's provenance; times are UTC without zone, hashes hex.
 
-    `path` is relative to the archive for what sync fetched (`source` "s3"), absolute for what lies elsewhere ("file").
+    `path` is relative to the archive for what sync fetched (`source` "s3" or "event-history"), absolute for what lies
+    elsewhere ("file").
     """
 
     source: str
@@ -52,8 +54,13 @@ def name_of(origin: Origin) -> str:
 
 
 def naming_of(key: str) -> Naming:
-    """Read a key; of a re-rooted or flat copy its file name, and of a renamed file the folders it lies in."""
+    """Read a key; of a re-rooted or flat copy its file name, and of a renamed file the folders it lies in.
+
+    A window of Event history was never delivered: its `delivered_at` is its beginning.
+    """
     parsed = parse_key(key) or parse_name(key.replace("\\", "/").rpartition("/")[2])
+    if parsed is None and (window := parse_window(key)):
+        return Naming(HISTORY, window.account_id, window.region, window.since)
     if parsed is None:
         folders = parse_folders(key)
         return Naming(folders.kind and str(folders.kind), folders.account_id, folders.region)

@@ -137,7 +137,8 @@ CREATE OR REPLACE TEMP TABLE delivery AS
   FROM objects WHERE kind IN ('log', 'digest') AND {_POSSIBLE} AND {{wanted}}
 """
 _UNPLACED = (
-    f"SELECT count(*) FROM objects WHERE coalesce(kind, 'log') IN ('log', 'digest') AND NOT coalesce({_POSSIBLE}, false)"
+    "SELECT count(*) FROM objects WHERE kind = 'event-history' OR "
+    f"(coalesce(kind, 'log') IN ('log', 'digest') AND NOT coalesce({_POSSIBLE}, false))"
 )
 _SPANS = """
 CREATE OR REPLACE TEMP TABLE span AS

@@ -42,7 +42,10 @@ class Hit(msgspec.Struct, frozen=True):
 class Compiled(Protocol):
     """A rule that is ready to run."""
 
-    rule: Rule
+    @property
+    def rule(self) -> Rule:
+        """What it says of itself."""
+        ...
 
     def hits(self, connection: Connection) -> Iterator[Hit]:
         """Everything in the database that the rule matches; copies of one event (same account, event id, content) once.

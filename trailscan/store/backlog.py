@@ -13,14 +13,20 @@ if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
 
 
 class Backlog:
-    """`incoming` is to be loaded before anything new; `held` covers it; `failed` names what could not be had, with its ids."""
+    """`incoming` is to be loaded before anything new; `held` covers it; `failed` names what could not be had, with its ids.
 
-    def __init__(self, archive: Archive, database: Database, only: Sequence[str] | None) -> None:
+    With `keys`, `held` is asked about these only.
+    """
+
+    def __init__(
+        self, archive: Archive, database: Database, only: Sequence[str] | None, keys: Sequence[str] | None = None
+    ) -> None:
         with database.reading() as connection:
-            known = held(connection)
             recorded = [origin for origin, _ in archive.recorded(manifest_mark(connection))]
+            asked = None if keys is None else [*keys, *(origin.key for origin in recorded)]
+            known = held(connection, keys=asked)
             lost = [origin for origin in recorded if not known.has(name_of(origin), state_of(origin))]
-            self.held = held(connection, lost)
+            self.held = held(connection, lost, asked) if lost else known
             self.failed = failed_ids(connection)
             self.incoming: list[Incoming] = [(origin, self.failed.pop(name_of(origin), None)) for origin in lost]
             if only is not None:

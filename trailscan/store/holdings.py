@@ -28,7 +28,7 @@ class Holdings(msgspec.Struct, frozen=True):
     events: int
     first_event: datetime | None
     last_event: datetime | None
-    only: tuple[str, ...]  # the sets of names that some objects were loaded with, `--only`
+    only: tuple[str, ...]  # the sets of names that some objects were loaded with, or asked for with, `--only`
 
 
 def holdings(connection: Connection) -> Holdings:
@@ -39,11 +39,13 @@ def holdings(connection: Connection) -> Holdings:
                   (SELECT count(DISTINCT coalesce(object_id, -1)) FROM damage), (SELECT count(*) FROM damage),
                   count(*) FILTER (status = 'failed'), count(*) FILTER (status = 'fetched'),
                   (SELECT count(*) FROM events), (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
-                  coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), [])
+                  coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), []),
+                  coalesce(list(DISTINCT regexp_extract(key, '/EventName=([^/]+)/', 1))
+                             FILTER (source = 'event-history' AND only_events IS NULL AND contains(key, '/EventName=')), [])
            FROM objects""",
     )
-    objects, damaged, damage, failed, unloaded, events, first, last, only = counted[0]
-    return Holdings(objects, damaged, damage, failed, unloaded, events, first, last, tuple(sorted(only)))
+    objects, damaged, damage, failed, unloaded, events, first, last, only, asked = counted[0]
+    return Holdings(objects, damaged, damage, failed, unloaded, events, first, last, tuple(sorted({*only, *asked})))
 
 
 def next_object_id(connection: Connection) -> int:
@@ -51,10 +53,12 @@ def next_object_id(connection: Connection) -> int:
     return int(run(connection, "SELECT coalesce(max(object_id), 0) + 1 FROM objects")[0][0])
 
 
-def held(connection: Connection, more: Iterable[Origin] = ()) -> Held:
-    """The objects that are held, whether or not they are loaded, and some more; those that could not be had are not."""
-    known = (origin for origin, _ in _origins(connection, "status <> 'failed'", []))
-    return Held((name_of(origin), state_of(origin)) for origin in chain(known, more))
+def held(connection: Connection, more: Iterable[Origin] = (), keys: Sequence[str] | None = None) -> Held:
+    """The objects that are held, whether or not they are loaded, and some more; those that could not be had are not.
+
+    With `keys`, only of those: who asks for a few need not wait for millions.
+    """
+    return Held((name_of(origin), state_of(origin)) for origin in chain(_named(connection, keys), more))
 
 
 def unread(connection: Connection, only: Sequence[str]) -> Iterator[tuple[Origin, int]]:
@@ -85,6 +89,18 @@ def manifest_mark(connection: Connection) -> int:
 def set_manifest_mark(connection: Connection, mark: int) -> None:
     """Note that every object of the manifest before this byte is in the database."""
     run(connection, "INSERT OR REPLACE INTO about VALUES ('manifest_mark', ?)", [str(mark)])
+
+
+def _named(connection: Connection, keys: Sequence[str] | None) -> Iterator[Origin]:
+    """What is held, as far as names and states are made of it: there may be millions."""
+    named = """SELECT source, key, path, bytes, member, bucket, etag, CASE WHEN coalesce(etag, '') = '' THEN last_modified END
+               FROM objects WHERE status <> 'failed'"""
+    if keys is not None:
+        named += " AND key IN (SELECT unnest(?::VARCHAR[]))"
+    result = connection.execute(named, [] if keys is None else [list(keys)])
+    while rows := result.fetchmany(10_000):
+        for source, key, path, size, member, bucket, etag, last_modified in rows:
+            yield Origin(source, key, path, size, member, None, bucket, etag, None, last_modified)
 
 
 def _origins(connection: Connection, condition: str, parameters: list[object]) -> Iterator[tuple[Origin, int]]:

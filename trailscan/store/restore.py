@@ -1,8 +1,10 @@
 """A row of `events` back to the record it came from: the promise that no field is dropped, as code that tests can hold."""
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 # Columns that hold a field of the record exactly, or not at all; all other columns are derived from these.
 TEXTS = {
@@ -36,12 +38,23 @@ DOCUMENTS = {
 
 
 def record_of(row: Mapping[str, object]) -> dict[str, object]:
-    """The record, as JSON values, from a row by column names; keys may stand in another order than they did."""
+    """The record, as JSON values, from a row by column names; keys may stand in another order than they did.
+
+    An integer of more digits than Python takes for a number is given as text.
+    """
     record = {key: row[column] for column, key in TEXTS.items() if row[column] is not None}
-    record |= {key: json.loads(str(row[column])) for column, key in DOCUMENTS.items() if row[column] is not None}
+    record |= {key: _value(row[column]) for column, key in DOCUMENTS.items() if row[column] is not None}
     moment = row["event_time"]
     if isinstance(moment, datetime):
         record["eventTime"] = f"{moment.isoformat(timespec='seconds')}Z"
     if row["other_fields"] is not None:
-        record |= json.loads(str(row["other_fields"]))
+        record |= _value(row["other_fields"])
     return record
+
+
+def _value(text: object) -> Any:  # noqa: ANN401 - whatever JSON holds
+    return json.loads(str(text), parse_int=_integer)
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else digits

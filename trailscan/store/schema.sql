@@ -9,13 +9,13 @@ CREATE TABLE about (
 -- One row for each object that was fetched, loaded, or tried.
 CREATE TABLE objects (
   object_id     BIGINT NOT NULL,
-  source        VARCHAR NOT NULL,   -- s3, file
+  source        VARCHAR NOT NULL,   -- s3, event-history, file
   bucket        VARCHAR,
   key           VARCHAR NOT NULL,   -- the S3 key; for a local file its name below the path that was given
   path          VARCHAR,            -- where the bytes lie; relative to the archive for what sync fetched
   member        VARCHAR,            -- the member's name, in a .tar or .zip
   member_offset BIGINT,
-  kind          VARCHAR,            -- log, digest, insight, network-activity, aggregated
+  kind          VARCHAR,            -- log, digest, insight, network-activity, aggregated, event-history
   account_id    VARCHAR,            -- of the key, not of the records
   region        VARCHAR,
   delivered_at  TIMESTAMP,

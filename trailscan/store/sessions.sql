@@ -108,6 +108,9 @@ CREATE MACRO lacks_mfa(user_type, user_session_name, user_issuer_arn, mfa_authen
     AND coalesce(NOT regexp_matches(user_session_name, '^m?i-[0-9a-f]+$'), true)
     AND coalesce(NOT contains(user_issuer_arn, '/aws-reserved/sso.amazonaws.com/'), true);
 
+-- Whether a source address is one: AWS services call under their names.
+CREATE MACRO is_address(source_ip_address) AS regexp_full_match(source_ip_address, '[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*');
+
 -- The calls of all doors, found by what selects fast among millions of events: two names.
 CREATE VIEW door_events AS
 SELECT rowid AS row_id, *, door_of(event_source, event_name) AS door_kind
@@ -256,7 +259,14 @@ placed AS (
       OR lead(started_at) OVER by_start < known_until, false) AS overlapping,
     comparable AND told_by.target IS NOT NULL
       AND row_number() OVER (PARTITION BY door_kind, comparable, told_by.principal, told_by.target
-                             ORDER BY started_at, told_by.place) = 1 AS first_time
+                             ORDER BY started_at, told_by.place) = 1 AS first_time,
+    -- The first door that a principal opened from this address, after it had opened some from others.
+    comparable AND is_address(told_by.source_ip_address)
+      AND row_number() OVER (PARTITION BY door_kind, comparable, told_by.principal, told_by.source_ip_address
+                             ORDER BY started_at, told_by.place) = 1
+      AND count(*) FILTER (is_address(told_by.source_ip_address)) OVER (
+            PARTITION BY door_kind, comparable, told_by.principal ORDER BY started_at, told_by.place
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > 0 AS from_new_address
   FROM compared
   WINDOW by_start AS (
     PARTITION BY door_kind, comparable, told_by.principal ORDER BY started_at, known_until DESC, told_by.place)
@@ -301,6 +311,7 @@ SELECT
     CASE WHEN several_addresses THEN 'address-changed' END,
     CASE WHEN overlapping THEN 'overlapping' END,
     CASE WHEN first_time THEN 'first-time' END,
+    CASE WHEN from_new_address THEN 'new-address' END,
     CASE WHEN outcome = 'opened' AND leaves_no_transcript(told_by.event_name, told_by.request_parameters)
       THEN 'no-transcript' END,
     CASE WHEN several_starts THEN 'several-starts' END,
