@@ -41,12 +41,37 @@ TLS = {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256"}
 EVENT_VERSIONS = {"sts": "1.08", "signin": "1.08", "iam": "1.09", "ec2": "1.10", "ssm": "1.09"}  # others: the newest
 API_VERSIONS = {"lambda": "2015-03-31", "s3": "2006-03-01", "athena": "2017-05-18"}
 # The one order in which delivered files have them; seen in published records.
-ORDER = (
-    "eventVersion userIdentity eventTime eventSource eventName awsRegion sourceIPAddress userAgent errorCode errorMessage "
-    "requestParameters responseElements additionalEventData requestID eventID readOnly resources eventType apiVersion "
-    "managementEvent recipientAccountId sharedEventID vpcEndpointId vpcEndpointAccountId serviceEventDetails addendum "
-    "eventCategory tlsDetails sessionCredentialFromConsole"
-).split()  # noqa: SIM905
+ORDER = [
+    "eventVersion",
+    "userIdentity",
+    "eventTime",
+    "eventSource",
+    "eventName",
+    "awsRegion",
+    "sourceIPAddress",
+    "userAgent",
+    "errorCode",
+    "errorMessage",
+    "requestParameters",
+    "responseElements",
+    "additionalEventData",
+    "requestID",
+    "eventID",
+    "readOnly",
+    "resources",
+    "eventType",
+    "apiVersion",
+    "managementEvent",
+    "recipientAccountId",
+    "sharedEventID",
+    "vpcEndpointId",
+    "vpcEndpointAccountId",
+    "serviceEventDetails",
+    "addendum",
+    "eventCategory",
+    "tlsDetails",
+    "sessionCredentialFromConsole",
+]
 DOCUMENTS: tuple[tuple[float, str | None, dict[str, list[str]] | None], ...] = (
     (60, None, None),
     (10, "SSM-SessionManagerRunShell", None),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import answers
 from trailscan.cli.writing import write_count, write_records, write_table
 from trailscan.errors import ExitCode, UsageError
 from trailscan.evidence.archive import Archive
@@ -73,7 +73,7 @@ def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
     archive.must_exist()
     with Database(archive.database).reading() as connection:
         asking = Asking(connection, filters, shape, Terminal(quiet), archive.place)
-        return asking.answer(endings.resting_on(holdings(connection)))
+        return asking.answer(answers.resting_on(holdings(connection)))
 
 
 class Inquiry(ABC):
@@ -85,7 +85,7 @@ class Inquiry(ABC):
         self._terminal = terminal
         self._place = place
 
-    def answer(self, resting: endings.Resting) -> int:
+    def answer(self, resting: answers.Resting) -> int:
         """Write what was asked for to stdout or the file, and what it rests on to stderr; gives the exit code."""
         lost = self._write()
         self._terminal.say("\n".join(self.ending(resting, lost)))
@@ -112,11 +112,11 @@ class Inquiry(ABC):
         """Where the original records of the rows lie."""
 
     @abstractmethod
-    def ending(self, resting: endings.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
         """What the answer rests on; `lost` is what should have been in it and could not be had."""
 
     @abstractmethod
-    def why_none(self, resting: endings.Resting) -> list[str]:
+    def why_none(self, resting: answers.Resting) -> list[str]:
         """Why nothing was found."""
 
     def shown(self) -> str:
@@ -188,14 +188,14 @@ class Asking(Inquiry):
 
         return self._answer.table(ORIGINAL_COLUMNS, self._shape.sort, self._shape.limit)
 
-    def ending(self, resting: endings.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
         """`31 events in 2 of 7,883 objects`, and what else must be known."""
-        return endings.of_answer(self._answer.basis, resting, self.shown(), lost)
+        return answers.of_answer(self._answer.basis, resting, self.shown(), lost)
 
-    def why_none(self, resting: endings.Resting) -> list[str]:
+    def why_none(self, resting: answers.Resting) -> list[str]:
         """Why no event was found."""
         from trailscan.search.question import alone, similar_names
 
-        return endings.why_none(
+        return answers.why_none(
             resting, alone(self._connection, self._filters), similar_names(self._connection, self._filters.event), self._filters
         )

@@ -6,8 +6,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import cast
 
-from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import answers, archives
 from trailscan.cli.writing import write_calendar, write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
@@ -42,7 +42,7 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
     archive = Archive(root)
     archive.must_exist()
     with Database(archive.database).reading() as connection:
-        resting = endings.resting_on(holdings(connection))
+        resting = answers.resting_on(holdings(connection))
         found = coverage(connection, scope, archive.place)
         totals = Totals(found.table)
         if wanted == "table":
@@ -51,7 +51,7 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
             write_table(totals.table, wanted, output)
         similar = similar_names(connection, scope.events) if _without_hits(totals, found) else []
     states = {state: totals.states[state] for state in STATES}
-    lines = endings.of_coverage(states, totals.sums, found, scope, resting, similar)
+    lines = archives.of_coverage(states, totals.sums, found, scope, resting, similar)
     Terminal(quiet).say("\n".join(lines))
     lacking = totals.sums["missing"] or totals.sums["damaged"] or found.missing_outside or found.hearing.unreadable
     return ExitCode.DAMAGED if lacking else ExitCode.DONE

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli import endings
 from trailscan.cli.asking import Inquiry, Shape
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import answers, findings
 from trailscan.cli.writing import write_table
 from trailscan.errors import ArchiveError, ExitCode, UsageError
 from trailscan.evidence.archive import Archive
@@ -56,9 +56,9 @@ def detect_in(root: str, asked: Asked, shape: Shape, quiet: bool) -> int:
         scope = Scope(asked.since, asked.until, asked.only_new)
         with terminal.clean():
             detection = Detection(connection, rules, scope, lambda number: _progress(terminal, number, rules))
-        _say(terminal, endings.of_failures(detection.failed))
+        _say(terminal, findings.of_failures(detection.failed))
         asking = FindingAsking(detection, asked, len(rules), shape, terminal, archive.place)
-        code = asking.answer(endings.resting_on(holdings(connection)))
+        code = asking.answer(answers.resting_on(holdings(connection)))
         sys.stdout.flush()  # what is kept must have been shown
         fresh = None if shape.count or shape.by else detection.to_store(shape.sort, shape.limit)
     is_kept = fresh is None or _keep(archive, database, fresh, notifiers, terminal)
@@ -78,7 +78,7 @@ def list_rules(asked: Asked, shape: Shape, quiet: bool) -> int:
     rules = chosen(book.rules, asked.level, asked.rules)
     columns = shape.columns or (_RULE_PEOPLE_COLUMNS if shape.format == "table" else _RULE_COLUMNS)
     write_table(_listed(rules, book.uncompiled, columns), shape.format, shape.output)
-    terminal.say(endings.of_rulebook(len(rules), len(book.rules), len(book.uncompiled), book.shelf))
+    terminal.say(findings.of_rulebook(len(rules), len(book.rules), len(book.uncompiled), book.shelf))
     return ExitCode.DAMAGED if book.uncompiled else ExitCode.DONE
 
 
@@ -113,14 +113,14 @@ class FindingAsking(Inquiry):
         """Where the records lie that the findings rest on."""
         return self._detection.originals(self._shape.sort, self._shape.limit)
 
-    def ending(self, resting: endings.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
         """`12 findings of 5 rules (of 13 run) in 2 of 7,883 objects`, and what else must be known."""
-        return endings.of_findings(self._detection.basis, self._ran, resting, self.shown(), self._asked.only_new, lost)
+        return findings.of_findings(self._detection.basis, self._ran, resting, self.shown(), self._asked.only_new, lost)
 
-    def why_none(self, resting: endings.Resting) -> list[str]:
+    def why_none(self, resting: answers.Resting) -> list[str]:
         """Why there is no finding."""
         bounds = (self._asked.since, self._asked.until)
-        return endings.why_no_findings(self._detection.basis, resting, bounds)
+        return findings.why_no_findings(self._detection.basis, resting, bounds)
 
 
 def _rules(asked: Asked, terminal: Terminal) -> "tuple[Rulebook, list[Compiled]]":
@@ -128,7 +128,7 @@ def _rules(asked: Asked, terminal: Terminal) -> "tuple[Rulebook, list[Compiled]]
     from trailscan.findings.rulebook import chosen, read_rules
 
     book = read_rules(asked.paths)
-    _say(terminal, endings.of_uncompiled(book.uncompiled))
+    _say(terminal, findings.of_uncompiled(book.uncompiled))
     if not book.rules:
         raise UsageError("there is no rule that can run", "`trailscan detect --list` with the same --rules shows why")
     rules = chosen(book.rules, asked.level, asked.rules)
@@ -164,18 +164,18 @@ def _keep(
         with archive.lock(), database.writing() as connection:
             number = len(add(connection, fresh, [notifier.name for notifier in notifiers]))
     except ArchiveError as error:
-        terminal.say(endings.of_not_kept(error.message))
+        terminal.say(findings.of_not_kept(error.message))
     except OSError as error:
-        terminal.say(endings.of_not_kept(f"{archive.root} cannot be written: {error.strerror}"))
+        terminal.say(findings.of_not_kept(f"{archive.root} cannot be written: {error.strerror}"))
     else:
-        terminal.say(endings.of_kept(number))
+        terminal.say(findings.of_kept(number))
         return True
     return False
 
 
 def _tell(archive: Archive, notifiers: "Sequence[Notifier]", terminal: Terminal) -> bool:
     """Send what is owed, also what could not be sent before; says how that went."""
-    from trailscan.cli.watched import of_delivery
+    from trailscan.cli.words.watching import of_delivery
     from trailscan.notices.outbox import Outbox
 
     delivery = Outbox(archive, notifiers).send(lambda: False)

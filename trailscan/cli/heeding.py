@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from threading import Event
 
-from trailscan.cli import watched
 from trailscan.cli.rounds import Rounds
 from trailscan.cli.telling import Say
+from trailscan.cli.words import watching as words
 from trailscan.evidence.queue import Inbox, Message, NotOurs, Queue, keys_in
 from trailscan.evidence.sync import Missing
 
@@ -43,7 +43,7 @@ class Heeding:
         except NotOurs as error:
             if message.id not in self._named and len(self._named) < MOST_STRANGERS:
                 self._named.add(message.id)
-                self._say([watched.of_stranger(str(error))])
+                self._say([words.of_stranger(str(error))])
             return None
 
 

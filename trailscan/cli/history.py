@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli import endings, history_endings
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
 from trailscan.cli.syncing import Wish
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import funnels
+from trailscan.cli.words import history as words
 from trailscan.cli.writing import write_table
 from trailscan.errors import UsageError
 from trailscan.evidence.archive import Archive
@@ -100,7 +101,7 @@ def checked_span(wish: Wish, now: datetime) -> Span:
     since, until = span_within_reach(wish.scope.since, wish.scope.until, now)
     if since >= until:
         raise UsageError(
-            "Event history holds nothing of that time", f"it reaches from {history_endings.said(now - REACH)} to now: 90 days"
+            "Event history holds nothing of that time", f"it reaches from {words.said(now - REACH)} to now: 90 days"
         )
     return since, until
 
@@ -119,7 +120,7 @@ def _plan(task: Task, wish: Wish, archive: Archive, terminal: Terminal) -> int:
         (each.account_id, each.region, each.event_name, *span) for _, wanted in asked for each in wanted for span in each.spans
     ]
     write_table(Table(PLAN, iter([rows] if rows else [])), "table", None)
-    terminal.say("\n".join(history_endings.of_task(task, wish.scope.since, asked)))
+    terminal.say("\n".join(words.of_task(task, wish.scope.since, asked)))
     return exit_code(0, stopped=False)
 
 
@@ -167,15 +168,15 @@ class _Run:
 
     def _incoming(self) -> "Iterator[Incoming | None]":
         for arrived in self._lookups.run(self._asked):
-            self._terminal.progress(history_endings.progress(self._task, self._lookups.counts, self._tally.loaded))
+            self._terminal.progress(words.progress(self._task, self._lookups.counts, self._tally.loaded))
             yield None if arrived is None else (arrived, None)
 
     def _report(self) -> None:
         """The last words; the error that is raised after them is not among them."""
-        lines = history_endings.of_task(self._task, self._wish.scope.since, self._asked)
-        lines += history_endings.funnel(self._task, self._lookups.counts, self._wish.load)
+        lines = words.of_task(self._task, self._wish.scope.since, self._asked)
+        lines += words.funnel(self._task, self._lookups.counts, self._wish.load)
         if self._tally.loaded.objects:
-            lines += endings.of_loading(self._tally.loaded, self._tally.seconds, [])
+            lines += funnels.of_loading(self._tally.loaded, self._tally.seconds, [])
         lines += [f"{error.message}; {error.hint}" for error in self._lookups.errors[1:]]
         if self._stop() or self._lookups.errors:
             lines.append("stopped: whole windows are kept; run the same command again to go on")
@@ -186,8 +187,8 @@ class _Run:
         wish, task, counts = self._wish, self._task, self._lookups.counts
         arguments = {
             "source": wish.source,
-            "since": history_endings.said(task.span[0]),
-            "until": history_endings.said(task.span[1]),
+            "since": words.said(task.span[0]),
+            "until": words.said(task.span[1]),
             "account": [task.account_id],
             "region": [history.region for history in task.histories],
             "only": wish.only,

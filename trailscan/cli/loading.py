@@ -2,9 +2,9 @@
 
 import os
 
-from trailscan.cli import endings
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import funnels
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.folder import Survey, find_objects
@@ -40,8 +40,8 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
             }
             arguments = {"paths": list(map(os.path.abspath, paths)), "only": only, "stopped": stop.is_set()}
             Custody(archive).append("load", arguments, counts)
-    terminal.say(endings.found_funnel(arrivals.found, tally.loaded, arrivals.held, survey))
-    terminal.say("\n".join(endings.of_loading(tally.loaded, tally.seconds, survey.problems)))
+    terminal.say(funnels.found_funnel(arrivals.found, tally.loaded, arrivals.held, survey))
+    terminal.say("\n".join(funnels.of_loading(tally.loaded, tally.seconds, survey.problems)))
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
     return exit_code(tally.loaded.damaged_objects + len(survey.problems), stop.is_set())

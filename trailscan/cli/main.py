@@ -6,7 +6,7 @@ import traceback
 import typer
 
 from trailscan import __version__
-from trailscan.cli import (
+from trailscan.cli.commands import (
     coverage,
     custody,
     detect,

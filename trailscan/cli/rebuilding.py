@@ -4,9 +4,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from trailscan.cli import endings
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import funnels
 from trailscan.errors import ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
@@ -40,7 +40,7 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
             carried = _carry_over(Database(archive.database), fresh)
             os.replace(fresh.path, archive.database)
             Custody(archive).append("rebuild", {"only": only}, counts_of(tally.loaded))
-    terminal.say("\n".join([*endings.of_rebuild(tally), *carried]))
+    terminal.say("\n".join([*funnels.of_rebuild(tally), *carried]))
     return exit_code(tally.loaded.damaged_objects, stopped=False)
 
 
@@ -51,9 +51,9 @@ def _carry_over(old: "Database", fresh: "Database") -> list[str]:
     if not old.exists():
         return []
     try:
-        return endings.of_carried(carry_over(old, fresh))
+        return funnels.of_carried(carry_over(old, fresh))
     except ArchiveError as error:
-        return endings.of_not_carried(error.message)
+        return funnels.of_not_carried(error.message)
 
 
 def _remove(path: str) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import archives
 from trailscan.cli.writing import write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
@@ -39,7 +39,7 @@ def report_status(root: str, part: Part, wanted: str, output: str | None, quiet:
         if part == "damage" or (for_people and held.damage):
             sys.stdout.write("\n" if for_people else "")
             write_table(damage_table(connection), wanted, output)
-    Terminal(quiet).say("\n".join(endings.of_status(held)))
+    Terminal(quiet).say("\n".join(archives.of_status(held)))
     return ExitCode.DAMAGED if held.damage else ExitCode.DONE
 
 
@@ -50,13 +50,13 @@ def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:
     last: dict[str, Entry] = {}
     for entry in Custody(archive).entries():
         last[entry.command] = entry
-    done = [(f"last {command}", endings.of_entry(entry)) for command, entry in sorted(last.items())]
+    done = [(f"last {command}", archives.of_entry(entry)) for command, entry in sorted(last.items())]
     return [
         *done,
-        ("verified", endings.of_verdicts(verified_at(connection), verdict_counts(connection))),
+        ("verified", archives.of_verdicts(verified_at(connection), verdict_counts(connection))),
         ("digests", f"{digests_held(connection):,}"),
-        ("public keys", endings.of_keys(_keys(archive))),
-        ("size", endings.of_size(stored_bytes(connection), os.path.getsize(archive.database))),
+        ("public keys", archives.of_keys(_keys(archive))),
+        ("size", archives.of_size(stored_bytes(connection), os.path.getsize(archive.database))),
     ]
 
 

@@ -7,10 +7,10 @@ from threading import Event
 
 import msgspec
 
-from trailscan.cli import watched
 from trailscan.cli.syncing import Synced, Wish, bucket_and_prefix, sync_round
 from trailscan.cli.telling import Say, Telling, patiently
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import watching as words
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.s3 import Bucket
 from trailscan.records.workers import Workers
@@ -68,7 +68,7 @@ class Rounds:
                 self._stop,
             )
         self.damaged += synced.loaded.damaged_objects + len(synced.missing)
-        self._say(watched.of_sync(synced))
+        self._say(words.of_sync(synced))
         return synced
 
 

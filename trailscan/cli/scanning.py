@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 
 from trailscan.cli.asking import Asking, Shape
-from trailscan.cli.endings import Resting
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words.answers import Resting
 from trailscan.evidence.folder import LocalObject, Survey, find_objects
 from trailscan.evidence.origin import Origin, origin_of_file
 from trailscan.records.workers import Outcome, Read, Workers, chunked

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from trailscan.cli import endings
 from trailscan.cli.asking import Inquiry, Shape
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import answers
 from trailscan.evidence.archive import Archive
 from trailscan.search.filters import Filters
 
@@ -23,7 +23,7 @@ def ask_sessions(root: str, filters: Filters, shape: Shape, all_doors: bool, qui
     archive.must_exist()
     with Database(archive.database).reading() as connection:
         asking = SessionAsking(connection, filters, all_doors, shape, Terminal(quiet), archive.place)
-        return asking.answer(endings.resting_on(holdings(connection)))
+        return asking.answer(answers.resting_on(holdings(connection)))
 
 
 class SessionAsking(Inquiry):
@@ -68,14 +68,14 @@ class SessionAsking(Inquiry):
         """Where the records lie that the sessions rest on."""
         return self._sessions.originals(self._shape.sort, self._shape.limit)
 
-    def ending(self, resting: endings.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
         """`3 sessions from 6 events in 2 of 7,883 objects`, and what else must be known."""
         noun = "door" if self._all_doors else "session"
-        return endings.of_sessions(self._sessions.basis, resting, noun, self.shown(), lost)
+        return answers.of_sessions(self._sessions.basis, resting, noun, self.shown(), lost)
 
-    def why_none(self, resting: endings.Resting) -> list[str]:
+    def why_none(self, resting: answers.Resting) -> list[str]:
         """Why no session was found."""
         from trailscan.search.question import similar_names
 
         alone = self._sessions.alone(self._filters)
-        return endings.why_none(resting, alone, similar_names(self._connection, self._filters.event), self._filters)
+        return answers.why_none(resting, alone, similar_names(self._connection, self._filters.event), self._filters)

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import answers
 from trailscan.cli.writing import write_report
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
@@ -22,9 +22,9 @@ def show_subject(
     archive = Archive(root)
     archive.must_exist()
     with Database(archive.database).reading() as connection:
-        resting = endings.resting_on(holdings(connection))
+        resting = answers.resting_on(holdings(connection))
         story = story_of(connection, subject_of(connection, what, kind), around, archive.place)
     write_report(story.report, wanted, output)
     basis = Basis(story.events, 0, story.conflicts, story.objects, 0)
-    Terminal(quiet).say("\n".join(endings.of_answer(basis, resting, "", story.lost)))
+    Terminal(quiet).say("\n".join(answers.of_answer(basis, resting, "", story.lost)))
     return ExitCode.DAMAGED if story.damaged or story.conflicts or story.lost else ExitCode.DONE

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from trailscan.cli import endings
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import funnels
 from trailscan.cli.writing import write_table
 from trailscan.errors import SourceError, UsageError
 from trailscan.evidence.access import Access
@@ -153,7 +153,7 @@ class _Place:
 
     def report(self) -> list[str]:
         """What was left alone, and why."""
-        return endings.of_listing(self.survey, self.scope)
+        return funnels.of_listing(self.survey, self.scope)
 
     def must_hold_something(self, counts: Counts) -> None:
         """Raise SourceError when there is nothing of CloudTrail's at all: a typing error, most likely."""
@@ -172,7 +172,7 @@ def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[]
     columns = (Column("account_id", "text"), Column("region", "text"), Column("objects", "integer"), Column("bytes", "integer"))
     rows: list[Row] = [(*where, number, sync.bytes_by_place[where]) for where, number in sorted(sync.by_place.items())]
     write_table(Table(columns, iter([rows] if rows else [])), "table", None)
-    terminal.say("\n".join([endings.plan_funnel(sync.counts), *place.report()]))
+    terminal.say("\n".join([funnels.plan_funnel(sync.counts), *place.report()]))
     return exit_code(0, stop())
 
 
@@ -234,7 +234,7 @@ class _Run:
     def _incoming(self, sync: Sync, failed: dict[str, int]) -> "Iterator[Incoming | None]":
         """What arrives, as the intake wants it; what does not is noted for the end."""
         for arrived in sync.arrivals():
-            self._terminal.progress(endings.sync_progress(sync, self._tally))
+            self._terminal.progress(funnels.sync_progress(sync, self._tally))
             if arrived is None:
                 yield None
                 continue
@@ -259,10 +259,10 @@ class _Run:
         if not self._stop() and sync.error is None:
             intake.settle()
             self._save_keys()
-        self._say(endings.sync_funnel(sync.counts, self._wish.load))
+        self._say(funnels.sync_funnel(sync.counts, self._wish.load))
         if self._tally.loaded.objects:
-            self._say(endings.of_loading(self._tally.loaded, self._tally.seconds, []))
-        self._say(endings.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
+            self._say(funnels.of_loading(self._tally.loaded, self._tally.seconds, []))
+        self._say(funnels.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
         self._say(self._place.report())
         if self._stop() or sync.error is not None:
             self._say(["stopped: what was fetched is kept; run the same command again to go on"])

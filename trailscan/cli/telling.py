@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from trailscan.cli import endings, watched
+from trailscan.cli.words import findings, watching
 from trailscan.errors import ArchiveBusy, ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.notices.notifier import Notifier
@@ -56,11 +56,11 @@ class Telling:
 
         strangers = self._strangers()
         detected = patiently(lambda: detect_new(self._archive, self._book, self._names, self._since), self._stop)
-        self._say(watched.of_detection(detected))
+        self._say(watching.of_detection(detected))
         self._name_failures(detected)
         if self._since is not None and strangers:
             old = [found for found in detected.new if found.event_time is not None and found.event_time < self._since]
-            self._say(watched.of_untold(len(old), self._since))
+            self._say(watching.of_untold(len(old), self._since))
         if self._owes_all:
             self._owe_all()
 
@@ -68,14 +68,14 @@ class Telling:
         """Send what is owed, for a spell; who cannot be reached is owed it still. Raises ArchiveError."""
         delivery = patiently(lambda: self._outbox.send(self._stop.is_set, self._spell), self._stop)
         self.failed = self.failed or bool(delivery.failed)
-        self._say(watched.of_delivery(delivery, self._outbox.next_try()))
+        self._say(watching.of_delivery(delivery, self._outbox.next_try()))
 
     def close(self) -> None:
         """Mark what was sent and could not be marked so far, or say that it will be sent again."""
         try:
             patiently(self._outbox.close, Event())
         except ArchiveError as error:
-            self._say(watched.of_unmarked(error))
+            self._say(watching.of_unmarked(error))
 
     def next_try(self) -> float | None:
         """Seconds until there is something to send again; None when there is not."""
@@ -103,7 +103,7 @@ class Telling:
         fresh = [failure for failure in detected.failed if failure.rule.id not in self._rules_named]
         self._rules_named |= {failure.rule.id for failure in fresh}
         self.failed = bool(detected.failed)
-        self._say(endings.of_failures(fresh))
+        self._say(findings.of_failures(fresh))
 
 
 def patiently(work: Callable[[], Done], stop: Event) -> Done:

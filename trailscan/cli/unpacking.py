@@ -5,8 +5,8 @@ import os
 import re
 import sys
 
-from trailscan.cli import endings
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import archives
 from trailscan.errors import ArchiveError, ExitCode, SourceError, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
@@ -48,7 +48,7 @@ def _told(archive: Archive, terminal: Terminal) -> int:
 
     try:
         with Database(archive.database).reading() as connection:
-            terminal.say("\n".join(endings.of_status(holdings(connection))))
+            terminal.say("\n".join(archives.of_status(holdings(connection))))
     except ArchiveError as error:
         terminal.say(f"{error.message}\n{error.hint}")
         return ExitCode.DAMAGED

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli import verified
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import verdicts as words
 from trailscan.cli.writing import write_lines, write_table
 from trailscan.errors import ArchiveError, ExitCode
 from trailscan.evidence.archive import Archive
@@ -55,8 +55,8 @@ def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> in
         write_lines(_report(connection, counted, asked), asked.output)
     else:
         write_table(verdicts_table(connection), asked.format, asked.output)
-    terminal.say("\n".join([*verified.basis(counted), _keep(connection, archive, database, asked, counted)]))
-    return ExitCode.DONE if verified.holds(counted) else ExitCode.NOT_VERIFIED
+    terminal.say("\n".join([*words.basis(counted), _keep(connection, archive, database, asked, counted)]))
+    return ExitCode.DONE if words.holds(counted) else ExitCode.NOT_VERIFIED
 
 
 class Verification:
@@ -140,9 +140,9 @@ def _report(connection: "Connection", counted: "list[Tally]", asked: Asked) -> I
 
     table = told_table(connection) if asked.verbose else notable_table(connection)
     rows = (row for chunk in table.chunks for row in chunk)
-    yield from (verified.line(*map(str, row)) for row in rows)
+    yield from (words.line(*map(str, row)) for row in rows)
     requested = (asked.since, asked.until)
-    yield from verified.summary(counted, requested, span_found(connection), lambda *of: some(connection, *of))
+    yield from words.summary(counted, requested, span_found(connection), lambda *of: some(connection, *of))
 
 
 def _keep(connection: "Connection", archive: Archive, database: "Database", asked: Asked, counted: "list[Tally]") -> str:
@@ -153,7 +153,7 @@ def _keep(connection: "Connection", archive: Archive, database: "Database", aske
     try:
         with archive.lock():
             lay_down(connection, database)
-            Custody(archive).append("verify", arguments, verified.counts(counted))
+            Custody(archive).append("verify", arguments, words.counts(counted))
     except ArchiveError as error:
         return f"the verdicts were not kept: {error.message}"
     except OSError as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli import endings, watched
 from trailscan.cli.heeding import Heeding
 from trailscan.cli.history import is_history
 from trailscan.cli.rounds import Rounds
@@ -19,6 +18,7 @@ from trailscan.cli.run import exit_code, interruptible, widened
 from trailscan.cli.syncing import Wish, bucket_and_prefix
 from trailscan.cli.telling import Telling
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words import findings, watching
 from trailscan.errors import ExitCode, SchemaMismatch, TrailscanError, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.queue import Queue, checked
@@ -129,7 +129,7 @@ class _Watch:
     def _until(self, due: float, heeding: Heeding | None, telling: Telling) -> None:
         """Wait for the next look through the bucket; meanwhile heed the queue, and try again whom nobody could reach."""
         while not self._stop.is_set() and (left := due - time.monotonic()) > 0:
-            self._terminal.progress(watched.waiting(self._wish.source, datetime.now(UTC), left))
+            self._terminal.progress(watching.waiting(self._wish.source, datetime.now(UTC), left))
             rest = telling.next_try()
             seconds = max(_TURN, min(left, _REDRAW, left if rest is None else rest))
             if heeding is None:
@@ -148,12 +148,12 @@ class _Watch:
             if not plan.once:
                 told = [notifier.shown for notifier in self._notifiers]
                 rules = len(self._book.rules)
-                self._say([watched.of_start(self._wish.source, rules, told, plan.pause, plan.queue)])
+                self._say([watching.of_start(self._wish.source, rules, told, plan.pause, plan.queue)])
         return self._telling
 
     def _name_rules(self) -> None:
         """Name the rules that cannot run. Raises UsageError when none can."""
-        if refused := endings.of_uncompiled(self._book.uncompiled):
+        if refused := findings.of_uncompiled(self._book.uncompiled):
             self._terminal.say("\n".join(refused))
         if not self._book.rules:
             raise UsageError("there is no rule that can run", "`trailscan detect --list` with the same --rules shows why")
@@ -174,7 +174,7 @@ class _Watch:
     def _rest_after(self, error: TrailscanError) -> None:
         rest = min(LONGEST_REST, FIRST_REST * 2 ** min(self._failures, 10))
         self._failures += 1
-        self._say(watched.of_failure(error, rest))
+        self._say(watching.of_failure(error, rest))
         self._stop.wait(rest)
 
     def _code(self) -> int:
@@ -186,4 +186,4 @@ class _Watch:
 
     def _say(self, lines: Sequence[str]) -> None:
         if lines:
-            self._terminal.say(watched.stamped(datetime.now(UTC).replace(tzinfo=None), lines))
+            self._terminal.say(watching.stamped(datetime.now(UTC).replace(tzinfo=None), lines))

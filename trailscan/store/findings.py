@@ -124,7 +124,7 @@ def owe(connection: Connection, notifier: str, finding_ids: Sequence[str]) -> No
 
 
 def unsent(connection: Connection, notifier: str, limit: int = 100) -> list[Notice]:
-    """What a notifier is still to be told: what was tried least first, then the earliest events; each with the event it cites."""
+    """What a notifier is still to be told, each with the event it cites; what was tried least comes first, then by time."""
     rows = run(
         connection,
         f"""SELECT attempts, last_error, {_COLUMNS} FROM notices JOIN findings USING (finding_id)

@@ -2,7 +2,7 @@
 
 import typer
 
-from trailscan.cli import options
+from trailscan.cli.commands import options
 
 EXAMPLES = """\b
 Examples:

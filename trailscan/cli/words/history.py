@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trailscan.cli.endings import equation
+from trailscan.cli.words.funnels import equation
 from trailscan.evidence.windows import UNKNOWN
 from trailscan.store.counts import Loaded
 from trailscan.views.amounts import count, duration, size

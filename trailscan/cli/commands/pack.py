@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from trailscan.cli import options
+from trailscan.cli.commands import options
 
 EXAMPLES = """\b
 Examples:

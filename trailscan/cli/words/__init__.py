@@ -1,0 +1,1 @@
+"""The last words of every command, as pure text: they print nothing and open nothing."""

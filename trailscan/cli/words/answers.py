@@ -1,0 +1,94 @@
+"""What an answer rests on, and why there is none. Pure text."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trailscan.cli.words.funnels import told
+from trailscan.search.filters import Filters
+from trailscan.store.counts import NAMED
+from trailscan.views.amounts import count
+from trailscan.views.escape import for_terminal
+
+if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
+    from trailscan.findings.sessions import Basis as SessionBasis
+    from trailscan.search.question import Basis
+    from trailscan.store.holdings import Holdings
+
+
+class Resting(msgspec.Struct, frozen=True):
+    """What an answer was drawn from: objects searched, how many of them are damaged or missing, and what else limits it."""
+
+    objects: int
+    damaged: int
+    first_event: datetime | None = None
+    last_event: datetime | None = None
+    limits: Sequence[str] = ()
+    named: Sequence[tuple[str, str]] = ()
+    archive: bool = False
+
+
+def resting_on(held: "Holdings") -> Resting:
+    """What an answer from an archive rests on."""
+    limits = []
+    if held.failed:
+        limits.append(f"{count(held.failed, 'object')} could not be fetched (`trailscan status`)")
+    if held.unloaded:
+        limits.append(f"{count(held.unloaded, 'object')} fetched but not loaded yet: the next `trailscan sync` loads them")
+    limits += [
+        f"some objects were loaded with --only {for_terminal(names)}: their other events are not here" for names in held.only
+    ]
+    return Resting(held.objects, held.damaged, held.first_event, held.last_event, limits, archive=True)
+
+
+def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str]) -> list[str]:
+    """`31 events in 2 of 7,883 objects; 1 object damaged (trailscan status)`, and what else must be known."""
+    line = f"{shown}{count(basis.events, 'event')} in {basis.objects:,} of {count(resting.objects, 'object')}"
+    if resting.damaged:
+        line += f"; {count(resting.damaged, 'object')} damaged"
+        line += "" if resting.named else " (trailscan status)"
+    if basis.copies:
+        line += f"; {count(basis.copies, 'copy', 'copies')} hidden (--all-copies)"
+    lines = [line]
+    if basis.conflicts:
+        lines.append(f"beware: {count(basis.conflicts, 'event')} in versions that differ under one event id; all are shown")
+    lines += told(resting.named)
+    lines += resting.limits
+    lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
+    return lines
+
+
+def of_sessions(basis: "SessionBasis", resting: Resting, noun: str, shown: str, lost: Sequence[str]) -> list[str]:
+    """`3 sessions from 6 events in 2 of 7,883 objects; 1 of them denied`, and what else must be known."""
+    line = f"{shown}{count(basis.sessions, noun)} from {count(basis.events, 'event')}"
+    line += f" in {basis.objects:,} of {count(resting.objects, 'object')}"
+    unopened = [f"{number:,} {outcome}" for number, outcome in ((basis.denied, "denied"), (basis.failed, "failed")) if number]
+    if unopened:
+        line += f"; not opened: {', '.join(unopened)}"
+    if resting.damaged:
+        line += f"; {count(resting.damaged, 'object')} damaged (trailscan status)"
+    lines = [line]
+    if basis.conflicts:
+        lines.append(f"beware: {count(basis.conflicts, noun)} with records that contradict each other (see flags)")
+    lines += resting.limits
+    lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
+    return lines
+
+
+def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequence[str], filters: Filters) -> list[str]:
+    """Why nothing was found, as far as it can be told: an empty archive, a name misspelt, a time outside, a filter too many."""
+    if not resting.objects:
+        return ["nothing was searched: there is no object here"]
+    lines = []
+    if similar and not set(similar) & set(filters.event):
+        lines.append(f"did you mean {for_terminal(' or '.join(similar))}?")
+    if resting.first_event and resting.last_event and (filters.since or filters.until):
+        lines.append(f"the events held lie between {resting.first_event}Z and {resting.last_event}Z")
+    if len(alone) > 1 or (alone and resting.first_event):
+        told = ", ".join(f"--{name.replace('_', '-')} {number:,}" for name, number in alone)
+        lines.append(f"each filter alone lets through: {told}")
+    if resting.archive:
+        lines.append("what is held and what is missing: `trailscan coverage`")
+    return lines

@@ -1,0 +1,146 @@
+"""Funnels that reconcile: what was listed or read, and what became of all of it. Pure text."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trailscan.evidence.folder import Problem, Survey
+from trailscan.store.counts import NAMED, Loaded
+from trailscan.views.amounts import count, duration, rate, size
+from trailscan.views.escape import for_terminal
+
+if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
+    from trailscan.cli.run import Tally
+    from trailscan.evidence.listing import Scope
+    from trailscan.evidence.listing import Survey as BucketSurvey
+    from trailscan.evidence.sync import Counts, Sync
+
+
+def equation(total: int, noun: str, parts: Sequence[tuple[int, str]]) -> str:
+    """`25 objects found = 24 loaded + 1 held already`: the parts that are not zero, which add up to the total."""
+    told = " + ".join(f"{number:,} {name}" for number, name in parts if number)
+    return f"{total:,} {noun} = {told or '0'}"
+
+
+def plan_funnel(counts: "Counts") -> str:
+    """What a sync would do."""
+    parts = [(counts.held, "held already"), (counts.wanted, "to fetch"), (counts.beyond, "out of range")]
+    return f"objects: {equation(counts.listed, 'listed', parts)}; {size(counts.wanted_bytes)} to fetch"
+
+
+def sync_funnel(counts: "Counts", load: bool) -> list[str]:
+    """What became of the objects that were listed, and why nothing was fetched where nothing was."""
+    unreached = counts.wanted - counts.fetched - counts.missing
+    parts = [
+        (counts.held, "held already"),
+        (counts.fetched, "fetched"),
+        (counts.missing, "failed"),
+        (counts.beyond, "out of range"),
+        (unreached, "not reached"),
+    ]
+    lines = [f"objects: {equation(counts.listed, 'listed', parts)}" + (f" ({size(counts.bytes)})" if counts.bytes else "")]
+    if counts.held and counts.listed == counts.held + counts.beyond:
+        lines.append("nothing to fetch: the archive holds each of them with the ETag that the bucket shows")
+    if counts.changed:
+        changed = count(counts.changed, "object")
+        lines.append(
+            f"beware: {changed} changed in the bucket since first fetched; both are kept (CloudTrail never rewrites one)"
+        )
+    if counts.fetched and not load:
+        lines.append("not loaded, as --no-load asked: the next `trailscan sync` loads them")
+    return lines
+
+
+def sync_progress(sync: "Sync", tally: "Tally") -> str:
+    """One line while it goes on: objects, bytes, records, rate, time left once the listing is over."""
+    counts, passed = sync.counts, tally.seconds
+    line = f"{counts.fetched:,} of {counts.wanted:,}{'+' if sync.listing else ''} objects, {size(counts.bytes)}"
+    line += f", {count(tally.loaded.read, 'record')} loaded, {rate(counts.fetched, passed)} objects"
+    if counts.fetched and not sync.listing:
+        line += f", {duration(passed / counts.fetched * (counts.wanted - counts.fetched))} left"
+    return line
+
+
+def of_listing(survey: "BucketSurvey", scope: "Scope") -> list[str]:
+    """What was left alone while listing, and why."""
+    lines = []
+    if survey.others:
+        names = ", ".join(f"{name} x{number}" if number > 1 else name for name, number in survey.others.most_common(NAMED))
+        lines.append(f"left alone: {count(survey.others.total(), 'folder')} of other services ({for_terminal(names)})")
+    if survey.pruned:
+        lines.append(f"left out: {count(survey.pruned, 'folder')} of accounts or regions that were not asked for")
+    if survey.unsearched:
+        lines.append(f"not searched: {count(survey.unsearched, 'more folder')} above any AWSLogs/; give a longer prefix")
+    first, last = scope.days
+    if first or last:
+        days = f"from {first or 'the first'} to {last or 'the last'}"
+        lines.append(f"listed: days of delivery {days} (an hour before --since, a day after --until);")
+        lines.append("  what CloudTrail delivered later still, as it does after an outage, is found by a sync without dates")
+    return lines
+
+
+def missing_lines(named: Sequence[tuple[str, str]]) -> list[str]:
+    """Objects that could not be fetched, the first by name."""
+    if not named:
+        return []
+    lines = [f"{count(len(named), 'object')} could not be fetched (the next sync tries again; `trailscan status` lists all):"]
+    return lines + told(named)
+
+
+def found_funnel(found: int, loaded: Loaded, held: int, survey: Survey) -> str:
+    """What became of the files that were found."""
+    unnamed = found - loaded.objects - held
+    parts = [(loaded.objects, "loaded"), (held, "held already"), (unnamed, "not reached or not usable")]
+    line = f"objects: {equation(found, 'found', parts)}"
+    if survey.passed_over:
+        kinds = ", ".join(f"{number:,} {for_terminal(name)}" for name, number in survey.passed_over.most_common(NAMED))
+        line += f"; passed over: {kinds}"
+    return line
+
+
+def of_loading(loaded: Loaded, seconds: float, problems: Sequence[Problem]) -> list[str]:
+    """The records' funnel, the speed, and the damage by name."""
+    parts = [
+        (loaded.loaded, "loaded"),
+        (loaded.copies, "copies of events held already"),
+        (loaded.filtered, "filtered out"),
+        (loaded.damaged, "damaged"),
+    ]
+    lines = [f"records: {equation(loaded.read, 'read', parts)}"]
+    if loaded.spared_objects:
+        lines.append(
+            f"{count(loaded.spared_objects, 'object')} hold nothing of what was asked for: found by their bytes, not parsed"
+        )
+    lines.append(
+        f"{size(loaded.bytes)} ({size(loaded.raw_bytes)} inflated) in {seconds:.1f} s: {rate(loaded.read, seconds)} records"
+    )
+    named = [*loaded.named, *((problem.path, problem.reason) for problem in problems)]
+    return lines + damage_lines(loaded.damaged_objects + len(problems), named)
+
+
+def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
+    """`2 objects damaged:` and a line for each of the first few."""
+    if not total:
+        return []
+    lines = [f"{count(total, 'object')} damaged (`trailscan status` lists all):"]
+    return lines + told(named)
+
+
+def of_rebuild(tally: "Tally") -> list[str]:
+    """What the new database was made of."""
+    lines = [f"database made anew from {count(tally.loaded.objects, 'object')}"]
+    return lines + of_loading(tally.loaded, tally.seconds, [])
+
+
+def of_carried(findings: int) -> list[str]:
+    """What the new database took over from the old one."""
+    return [f"taken over from the old database: {count(findings, 'finding')}"] if findings else []
+
+
+def of_not_carried(reason: str) -> list[str]:
+    """That it could not."""
+    return [f"findings of the old database were not taken over, so `detect --new` shows them again: {for_terminal(reason)}"]
+
+
+def told(named: Sequence[tuple[str, str]]) -> list[str]:
+    """A line for each of the first few; names and reasons may hold line breaks of an attacker's, so each is escaped."""
+    return [f"  {for_terminal(key)}: {for_terminal(reason)}" for key, reason in named[:NAMED]]
