@@ -12,10 +12,11 @@ import pytest
 from tests.fixtures import large
 from tests.fixtures.make import CORPUS, corpus
 from tests.fixtures.odd_bytes import GZ, RECORDS
-from trailscan.evidence.folder import Survey, find_objects
+from trailscan.evidence.folder import find_objects
 from trailscan.evidence.keys import contradictions, parse_key
+from trailscan.evidence.local import Survey
 from trailscan.records.needles import Needles, Sieve
-from trailscan.records.reading import Reading, read_object, record_at
+from trailscan.records.reading import Reading, read_object
 
 EXPECTED = json.loads((CORPUS / "expected.json").read_bytes())
 OTHER_ZLIB = "ng" in zlib.ZLIB_RUNTIME_VERSION
@@ -60,15 +61,6 @@ def one_of(part: str) -> list[dict]:
 @pytest.mark.parametrize("path", EXPECTED)
 def test_a_file_reads_as_expected(path):
     assert summary(read_object((CORPUS / path).read_bytes())) == EXPECTED[path]
-
-
-@pytest.mark.parametrize("path", EXPECTED)
-def test_each_record_is_found_again_by_its_index(path):
-    content = (CORPUS / path).read_bytes()
-    reading = read_object(content)
-    assert len(reading.indexes) == len(reading.records)
-    for index, record in list(zip(reading.indexes, reading.records, strict=True))[:3]:
-        assert record_at(content, index) == bytes(record)
 
 
 def test_damage_and_records_share_no_index():

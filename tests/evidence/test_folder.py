@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from trailscan.errors import SourceError
-from trailscan.evidence.folder import LocalObject, Problem, Survey, display_name, find_objects, read_bytes
+from trailscan.evidence.folder import find_objects, read_bytes
+from trailscan.evidence.local import LocalObject, Problem, Survey, display_name
 
 LOG_NAME = "111122223333_CloudTrail_eu-west-1_20260301T0915Z_a1B2c3D4e5F6g7H8.json.gz"
 PACKERS = {".tar": bytes, ".tar.gz": gzip.compress, ".tgz": gzip.compress, ".tar.bz2": bz2.compress, ".txz": lzma.compress}

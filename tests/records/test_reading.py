@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.records.shapes_of_records import minified, native, record
+from tests.records.shapes_of_records import native, record
 from trailscan.records.needles import Needles, Sieve
-from trailscan.records.reading import read_object, record_at
+from trailscan.records.reading import read_object
 
 RAW = native([record(1), record(2)])
 GZ = gzip.compress(RAW)
@@ -52,14 +52,6 @@ def test_records_beyond_the_limit_are_missing_and_told():
     reading = read_object(GZ, limit=len(RAW) - 20)
     assert [json.loads(bytes(one)) for one in reading.records] == [record(1)]
     assert [damage.what for damage in reading.damage] == ["too-large", "truncated"]
-
-
-def test_a_record_is_found_again_by_its_index():
-    data = gzip.compress(minified({"Records": [None, record(1), record(2)]}))
-    assert record_at(data, 2) == minified(record(2))
-    assert record_at(data, 0) is None
-    assert record_at(data, 9) is None
-    assert record_at(GZ, 1) == minified(record(2))
 
 
 @given(st.binary(max_size=200))

@@ -9,7 +9,7 @@ import pytest
 from tests.records.shapes_of_records import minified, native, record
 from tests.records.test_batches import texts_of
 from trailscan.errors import TrailscanError
-from trailscan.evidence.folder import LocalObject
+from trailscan.evidence.local import LocalObject
 from trailscan.records import workers
 from trailscan.records.batches import SPOOL_FROM
 from trailscan.records.needles import Needles

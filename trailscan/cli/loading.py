@@ -7,7 +7,8 @@ from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
-from trailscan.evidence.folder import Survey, find_objects
+from trailscan.evidence.folder import find_objects
+from trailscan.evidence.local import Survey
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 

@@ -12,7 +12,7 @@ from trailscan.cli.terminal import Terminal
 from trailscan.errors import ArchiveBusy, ArchiveError, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
-from trailscan.evidence.folder import Problem
+from trailscan.evidence.local import Problem
 from trailscan.evidence.packing import Load, Narrowing, Packed, pack
 from trailscan.store.counts import NAMED
 from trailscan.views.amounts import count, size

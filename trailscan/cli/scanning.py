@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from trailscan.cli.asking import Asking, Shape
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words.answers import Resting
-from trailscan.evidence.folder import LocalObject, Survey, find_objects
+from trailscan.evidence.folder import find_objects
+from trailscan.evidence.local import LocalObject, Survey
 from trailscan.evidence.origin import Origin, origin_of_file
 from trailscan.records.workers import Outcome, Read, Workers, chunked
 from trailscan.search.filters import Filters, needles_of, networks_of

@@ -19,7 +19,8 @@ import msgspec
 
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey
 from trailscan.evidence.bundle import LOADED, is_elsewhere, loaded_name
-from trailscan.evidence.folder import LocalObject, Survey, find_objects
+from trailscan.evidence.folder import find_objects
+from trailscan.evidence.local import LocalObject, Survey
 from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.places import key_of
 from trailscan.evidence.windows import HISTORY, parse_window

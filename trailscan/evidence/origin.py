@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from trailscan.errors import SourceError
-from trailscan.evidence.folder import LocalObject, display_name
 from trailscan.evidence.keys import parse_folders, parse_key, parse_name
+from trailscan.evidence.local import LocalObject, display_name
 from trailscan.evidence.windows import HISTORY, parse_window
 
 

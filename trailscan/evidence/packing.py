@@ -16,8 +16,8 @@ from trailscan.evidence.archive import OBJECTS, Archive
 from trailscan.evidence.bundle import Names, is_elsewhere, loaded_name, seconds_of
 from trailscan.evidence.bundle_writer import Writer
 from trailscan.evidence.custody import Custody
-from trailscan.evidence.folder import Problem
 from trailscan.evidence.keys import day_range
+from trailscan.evidence.local import Problem
 from trailscan.evidence.origin import Naming, Origin, naming_of
 
 

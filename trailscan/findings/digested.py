@@ -11,7 +11,8 @@ import msgspec
 
 from trailscan.errors import SourceError
 from trailscan.evidence.digests import Digest, FormatError, parse_digest
-from trailscan.evidence.folder import LocalObject, read_bytes
+from trailscan.evidence.folder import read_bytes
+from trailscan.evidence.local import LocalObject
 from trailscan.evidence.origin import naming_of
 from trailscan.evidence.verdict import Status
 from trailscan.records.inflate import inflate

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from trailscan.errors import SourceError
-from trailscan.evidence.folder import LocalObject, read_bytes
+from trailscan.evidence.folder import read_bytes
+from trailscan.evidence.local import LocalObject
 from trailscan.search.report import Grid, Section
 from trailscan.search.table import Column, Row
 from trailscan.search.tables import grid_of

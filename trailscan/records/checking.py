@@ -12,7 +12,8 @@ import msgspec
 
 from trailscan.errors import SourceError
 from trailscan.evidence.digests import Digest, FormatError, parse_digest
-from trailscan.evidence.folder import LocalObject, read_bytes
+from trailscan.evidence.folder import read_bytes
+from trailscan.evidence.local import LocalObject
 from trailscan.evidence.origin import Origin, file_of
 from trailscan.records.inflate import INFLATED_LIMIT, inflate, one_member
 from trailscan.records.workers import Numbered, Workers, chunked

@@ -75,15 +75,6 @@ def _reading(data: bytes, raw: bytes, found: Unwrapped, status: Status, read: in
     )
 
 
-def record_at(data: bytes, index: int, limit: int = INFLATED_LIMIT) -> bytes | None:
-    """The original bytes of the record with this index; None when there is none or it could not be read."""
-    found = unwrap(inflate(data, limit).raw)
-    try:
-        return bytes(found.records[found.indexes.index(index)])
-    except ValueError:
-        return None
-
-
 def _unwrapped(raw: bytes, damage: tuple[Damage, ...]) -> Unwrapped:
     if not raw and damage:
         return Unwrapped("unknown", [], [], list(damage))

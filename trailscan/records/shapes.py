@@ -1,6 +1,6 @@
 """Plain bytes to raw CloudTrail records, whatever wrapper they arrive in; the records are slices, never re-encoded.
 
-Native files take one call of a decoder and a proof by arithmetic; all else is walked by `records.sift`. Never raises on
+Native files take one call of a decoder and a proof by arithmetic; all else is walked by `records.walk`. Never raises on
 bad input: what cannot be read comes out as `Damage`.
 """
 
@@ -12,7 +12,8 @@ import msgspec
 from trailscan.records.damage import Damage
 from trailscan.records.insights import is_insights_csv, messages
 from trailscan.records.needles import Sieve
-from trailscan.records.sift import Sift, Walk
+from trailscan.records.sift import Sift
+from trailscan.records.walk import Walk
 
 _NATIVE = b'{"Records":['
 _END = b"]}"

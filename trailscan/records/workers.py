@@ -21,7 +21,8 @@ from typing import Self, TypeVar
 import msgspec
 
 from trailscan.errors import SourceError, TrailscanError
-from trailscan.evidence.folder import LocalObject, read_bytes
+from trailscan.evidence.folder import read_bytes
+from trailscan.evidence.local import LocalObject
 from trailscan.records.batches import Batch, Packer, spool_folder
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT

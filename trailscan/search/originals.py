@@ -7,7 +7,8 @@ from functools import lru_cache
 import msgspec
 
 from trailscan.errors import SourceError
-from trailscan.evidence.folder import LocalObject, display_name, read_bytes
+from trailscan.evidence.folder import read_bytes
+from trailscan.evidence.local import LocalObject, display_name
 from trailscan.records.inflate import inflate
 from trailscan.records.shapes import unwrap
 from trailscan.search.table import Row

@@ -7,8 +7,8 @@ import msgspec
 
 from trailscan.errors import SourceError
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.folder import LocalObject, Problem, Survey, display_name
 from trailscan.evidence.held import Held
+from trailscan.evidence.local import LocalObject, Problem, Survey, display_name
 from trailscan.evidence.origin import Origin, name_of, origin_of_file, state_of
 from trailscan.store.holdings import held, unread
 from trailscan.store.intake import Intake

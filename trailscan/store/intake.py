@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TypeVar
 
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.folder import LocalObject, Problem
+from trailscan.evidence.local import LocalObject, Problem
 from trailscan.evidence.origin import Origin, file_of
 from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trailscan.evidence.folder import Problem, Survey
+from trailscan.evidence.local import Problem, Survey
 from trailscan.store.counts import NAMED, Loaded
 from trailscan.views.amounts import count, duration, rate, size
 from trailscan.views.escape import for_terminal

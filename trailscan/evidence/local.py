@@ -1,0 +1,93 @@
+"""What a walk over local files speaks of: objects, problems, counts, and which names can be CloudTrail's. Reads nothing."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+
+from trailscan.evidence.keys import Level, depth, parse_name
+
+_OBJECTS = (".json", ".jsonl", ".ndjson", ".log", ".csv", ".gz", ".bz2", ".xz", ".zst")
+_LEFTOVERS = (".part", ".tmp")
+_DESKTOP = (".ds_store", "thumbs.db")
+_LATEST = 1 << 33  # seconds; past year 2200 a file's time is nonsense
+
+
+class LocalObject(msgspec.Struct, frozen=True):
+    """One object on this machine: a file, or a member of a tar or zip.
+
+    `bytes` is its size as listed. `offset` is where a member lies: its content in the (inflated) tar, its local header
+    in the zip. `mtime` is in seconds since 1970, 0.0 when nonsense; a zip's has no zone and is taken for UTC.
+    """
+
+    path: str
+    name: str  # the last part only
+    bytes: int
+    mtime: float
+    member: str | None = None
+    offset: int | None = None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A file or folder that may hold evidence and was not taken; `path` names it as `display_name` would."""
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a walk met beside objects: problems, and counts of what cannot be CloudTrail's by rule or extension."""
+
+    problems: list[Problem] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def display_name(obj: LocalObject) -> str:
+    """Name an object for people, `case.tar!member`, with all that a terminal could obey written as an escape."""
+    return printable(obj.path if obj.member is None else f"{obj.path}!{obj.member}")
+
+
+def is_foreign(folder: str, survey: Survey) -> bool:
+    """Tell whether a folder is another service's, as in `AWSLogs/111122223333/Config`, and count it then."""
+    place = depth(folder.replace(os.sep, "/") + "/")
+    if place.level is not Level.FOREIGN:
+        return False
+    survey.passed_over[f"of other services ({printable(os.path.basename(folder))})"] += 1
+    return True
+
+
+def can_hold_records(name: str, survey: Survey) -> bool:
+    """Tell whether a name is worth opening; count it as passed over when not."""
+    lower = name.lower()
+    if name.startswith("._"):
+        label = "._*"
+    elif lower.endswith(_OBJECTS):
+        return True
+    elif lower.endswith(_LEFTOVERS):
+        label = "*" + os.path.splitext(lower)[1]
+    elif lower in _DESKTOP:
+        label = lower
+    elif parse_name(name) is not None:
+        return True
+    else:
+        label = "*" + os.path.splitext(lower)[1] if "." in lower[1:] else "without extension"
+    survey.passed_over[printable(label)] += 1
+    return False
+
+
+def sane(mtime: float) -> float:
+    """A time in seconds since 1970, 0.0 for nonsense."""
+    return float(mtime) if 0 <= mtime < _LATEST else 0.0
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, in the words of the system."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return printable(text or type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """A name with all that a terminal could obey written as an escape."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
