@@ -29,7 +29,7 @@ class Pair:
     ratio: float
 
 
-def _installed() -> dict[str, str]:
+def installed() -> dict[str, str]:
     """The environment of a user, where Python keeps its modules compiled, as for every installed program."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
@@ -41,7 +41,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None, watch
     """
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_installed() | (environment or {}), text=True
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=installed() | (environment or {}), text=True
     )
     peak = [0.0]
     watcher = threading.Thread(target=_watch, args=(process, peak))

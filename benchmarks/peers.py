@@ -80,6 +80,14 @@ def _inflate(paths: list[str]) -> int:
     return total
 
 
+def list_objects(endpoint: str) -> None:
+    """Only list a bucket."""
+    import boto3
+
+    pages = boto3.client("s3", endpoint_url=endpoint).get_paginator("list_objects_v2").paginate(Bucket="bucket")
+    print(sum(len(page.get("Contents", ())) for page in pages))
+
+
 def bare_sql(database: str) -> None:
     """A bare process that runs the query's SQL, and no more."""
     import duckdb
@@ -90,4 +98,6 @@ def bare_sql(database: str) -> None:
 
 
 if __name__ == "__main__":
-    {peer.__name__: peer for peer in (read_json_load, read_json_query, inflate, bare_sql)}[sys.argv[1]](*sys.argv[2:])
+    {peer.__name__: peer for peer in (read_json_load, read_json_query, inflate, list_objects, bare_sql)}[sys.argv[1]](
+        *sys.argv[2:]
+    )

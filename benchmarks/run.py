@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from benchmarks.case import carrying, verifying
 from benchmarks.ground import HOME, KEYS, PEER, SETS, TRAILSCAN, Figure, clear, compared, folder_of, tools
 from benchmarks.measure import pair, run
+from benchmarks.rules import detecting, telling, watching
 from tests.support.standin import Standin
 
 HEAD = ["| what | against | trailscan | peer | result | wanted |", "|---|---|---|---|---|---|"]
@@ -168,12 +169,16 @@ def figures(only: str, runs: int) -> Iterator[Figure]:
     if only in ("", "case"):
         yield from verifying(runs)
         yield from carrying(runs)
+    if only in ("", "rules"):
+        yield from detecting(runs)
+        yield from watching(runs)
+        yield from telling()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask", "case"], default="")
+    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask", "case", "rules"], default="")
     options = parser.parse_args()
     os.makedirs(HOME, exist_ok=True)
     lines = []

@@ -464,6 +464,17 @@ def test_any_path_has_a_safe_name_of_its_own_in_loaded(path: str) -> None:
     assert unsafe(loaded_name(path)) == ""
 
 
+@pytest.mark.parametrize("part", ["NUL0", "console-logs", "com10", "auxiliary", "prnt.json.gz", "nul1.gz"])
+def test_what_only_begins_like_a_device_is_no_device(part: str) -> None:
+    assert unsafe(f"objects/{part}/{part}") == ""
+
+
+@pytest.mark.parametrize("part", ["NUL", "con.gz", "Com1.json.gz", "aux .x", "lpt9"])
+def test_devices_of_windows_are_no_files(part: str) -> None:
+    assert unsafe(f"objects/b/{part}") != ""
+    assert unsafe(f"objects/{part}/k") != ""
+
+
 def test_paths_of_other_systems_are_elsewhere_too() -> None:
     assert is_elsewhere("C:\\evidence\\x.zip")
     assert is_elsewhere("\\\\server\\share\\x.zip")

@@ -20,6 +20,7 @@ from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.held import Held
 from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
+from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, Survey, parts_of
 from trailscan.evidence.origin import Origin, name_of, naming_of
 from trailscan.evidence.s3 import Bucket, Listed
@@ -67,7 +68,9 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
     named = named_objects(name, prefix, wish.keys)
     with contextlib.ExitStack() as stack:
         archive = Archive(root)
-        workers = None
+        workers = laying = None
+        if not wish.dry_run:
+            laying = stack.enter_context(Laying(archive))
         if wish.load and not wish.dry_run:
             wish = msgspec.structs.replace(wish, only=widened(archive, wish.only))
             workers = stack.enter_context(Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None))
@@ -79,7 +82,7 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
             return _plan(place, archive, terminal, stop.is_set)
         archive.create()
         stack.enter_context(archive.lock())
-        return _Run(wish, place, archive, terminal, stop.is_set).run(workers)
+        return _Run(wish, place, archive, terminal, stop.is_set).run(workers, laying)
 
 
 def sync_round(
@@ -198,7 +201,7 @@ class _Run:
         self._missing: list[Missing] = []
         self._digests: dict[str, list[datetime]] = {}
 
-    def run(self, workers: Workers | None) -> int:
+    def run(self, workers: Workers | None, laying: Laying | None = None) -> int:
         """Fetch and load, then say what happened."""
         from trailscan.store.backlog import Backlog
         from trailscan.store.database import Database
@@ -207,7 +210,7 @@ class _Run:
         database.create()
         only = self._wish.only if self._wish.load else None
         backlog = Backlog(self._archive, database, only, self._place.named or None)
-        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop)
+        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop, laying)
         self._counts = sync.counts
         sync.start(self._place.parts, self._place.survey.loose, self._place.scope)
         from trailscan.store.intake import Intake  # brings pyarrow, while the first objects are on their way

@@ -12,7 +12,7 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -29,6 +29,9 @@ OBJECTS = "objects"  # the folder that holds what S3 held, as `<bucket>/<key>`
 _LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Origin).decode
+
+
+Arrived = tuple[str, bytes, datetime | None]  # the path to lay it under, its bytes, S3's time of change
 
 
 class Archive:
@@ -104,6 +107,14 @@ class Archive:
         except OSError as error:
             raise ArchiveError(f"cannot write {self.place(path)}: {error.strerror}", "is the disk full?") from error
         return path, digest
+
+    def put_all(self, arrived: Sequence[Arrived]) -> list[tuple[str, str]]:
+        """Put objects, one after the other; returns their paths and SHA-256s."""
+        return [self.put(path, data, last_modified) for path, data, last_modified in arrived]
+
+    def note_laid(self) -> None:
+        """Somebody else puts objects on this one's behalf: `flush` must reach them."""
+        self._laid = True
 
     def save_keys(self, region: str, keys: list[dict[str, str]]) -> None:
         """Keep CloudTrail's public keys of a region, beside those kept before; each is named by its `fingerprint`."""

@@ -127,7 +127,7 @@ def _is_unsafe_part(part: str) -> bool:
         or not part.isprintable()
         or part[-1] in ". "
         or _FORBIDDEN.search(part) is not None
-        or _DEVICE.match(part) is not None
+        or _DEVICE.fullmatch(part) is not None
         or not (part.isascii() or unicodedata.is_normalized("NFC", part))
         or len(part.encode()) > _LONGEST_PART
     )

@@ -18,6 +18,7 @@ import msgspec
 from trailscan.errors import NotReachable, UnsafeKey
 from trailscan.evidence.archive import OBJECTS, Archive
 from trailscan.evidence.held import Held
+from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, list_part
 from trailscan.evidence.origin import Origin, naming_of
 from trailscan.evidence.places import path_of
@@ -66,9 +67,14 @@ Landing = tuple[Listed, Fetched] | Missing  # what a fetch comes to
 
 
 class Sync:
-    """One run over a bucket. `held` tells what need not be fetched, `stop` ends it early; `error` is what ended it, if any."""
+    """One run over a bucket. `held` tells what need not be fetched, `stop` ends it early; `error` is what ended it, if any.
 
-    def __init__(self, bucket: Bucket, archive: Archive, held: Held, stop: Callable[[], bool]) -> None:
+    Objects are laid down by `laying`, or without one by a thread of this process, which is good enough for a few.
+    """
+
+    def __init__(
+        self, bucket: Bucket, archive: Archive, held: Held, stop: Callable[[], bool], laying: Laying | None = None
+    ) -> None:
         self.counts = Counts()
         self.by_place: Counter[tuple[str, str]] = Counter()  # wanted objects by account and region
         self.bytes_by_place: Counter[tuple[str, str]] = Counter()
@@ -76,6 +82,7 @@ class Sync:
         self.listing = True
         self._bucket = bucket
         self._archive = archive
+        self._put_all = (laying or archive).put_all
         self._held = held
         self._stop = stop
         self._lock = threading.Lock()
@@ -228,29 +235,40 @@ class Sync:
 
     def _lay_all(self) -> None:
         while (landing := self._landed.get()) is not None:
-            laid: list[Origin | Missing] = []
             try:
-                for landed in landing:
-                    found = landed if isinstance(landed, Missing) else self._lay(*landed)
-                    if found is not None:
-                        laid.append(found)
+                laid = self._lay(landing)
             except Exception as error:  # noqa: BLE001 - raised again by whoever started the run
                 self._give_up(error)
+                laid = []
             self._done.put(laid)
         self._done.put(None)
 
-    def _lay(self, listed: Listed, fetched: Fetched) -> Origin | Missing | None:
-        """One object into the archive; None when it was named, not listed, and proves to be held."""
+    def _lay(self, landing: list[Landing]) -> list[Origin | Missing]:
+        """Lay down what came, together; what could not be had stays among it."""
+        missing: list[Origin | Missing] = []
+        wanted: list[tuple[str, Listed, Fetched]] = []
+        for landed in landing:
+            placed = landed if isinstance(landed, Missing) else self._placed(*landed)
+            if isinstance(placed, Missing):
+                missing.append(placed)
+            elif placed is not None:
+                wanted.append(placed)
+        laid = self._put_all([(path, fetched.data, fetched.last_modified) for path, _, fetched in wanted])
+        return missing + [self._origin(*each, *where) for each, where in zip(wanted, laid, strict=True)]
+
+    def _placed(self, listed: Listed, fetched: Fetched) -> tuple[str, Listed, Fetched] | Missing | None:
+        """Where an object belongs; None when it was named, not listed, and proves to be held."""
         self._failures = 0
         if listed.etag is None and self._held.has(self._name(listed.key), fetched.etag or ""):
             self.counts.held += 1
             self.counts.wanted -= 1
             return None
         try:
-            path = f"{OBJECTS}/{path_of(self._bucket.name, listed.key)}"
+            return f"{OBJECTS}/{path_of(self._bucket.name, listed.key)}", listed, fetched
         except UnsafeKey as error:
             return self._missing(listed, "unsafe-key", error.message)
-        laid, sha256 = self._archive.put(path, fetched.data, fetched.last_modified)
+
+    def _origin(self, path: str, listed: Listed, fetched: Fetched, laid: str, sha256: str) -> Origin:
         # Another ETag alone proves nothing: with KMS each upload of the same bytes has its own.
         changed = laid != path and self._held.has_other(self._name(listed.key), fetched.etag or "")
         self.counts.fetched += 1

@@ -3,11 +3,9 @@
 Chunks of objects go in, outcomes and batches of records come back in the same order, a few chunks ahead of who takes them.
 """
 
-import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +21,7 @@ import msgspec
 from trailscan.errors import SourceError, TrailscanError
 from trailscan.evidence.folder import read_bytes
 from trailscan.evidence.local import LocalObject
+from trailscan.evidence.processes import starting
 from trailscan.records.batches import Batch, Packer, spool_folder
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT
@@ -69,7 +68,7 @@ class Workers:
         self.jobs = jobs or os.cpu_count() or 1
         self._folder = spool_folder()
         settings = (needles, hash_all, limit, self._folder)
-        self._pool = ProcessPoolExecutor(self.jobs, _context(), initializer=_prepare, initargs=settings)
+        self._pool = ProcessPoolExecutor(self.jobs, starting(), initializer=_prepare, initargs=settings)
         self._pool.submit(os.getpid)  # starts the processes now, while this one is small
 
     def read(self, chunks: Iterable[Sequence[Numbered]]) -> Iterator[Read]:
@@ -128,12 +127,6 @@ def chunked(objects: Iterable[Numbered | None]) -> Iterator[list[Numbered]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """Forking is fast and safe while there is one thread, DuckDB's own counted; elsewhere a fresh process is started."""
-    can_fork = sys.platform == "linux" and threading.active_count() == 1 and "_duckdb" not in sys.modules
-    return multiprocessing.get_context("fork" if can_fork else "spawn")
 
 
 class _Settings:
