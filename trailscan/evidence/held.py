@@ -25,11 +25,11 @@ class Held:
 
     def has(self, name: str, state: str) -> bool:
         """Whether this very object is held."""
-        return _contains(self._states, _fingerprint(f"{name}\0{state}"))
+        return len(self._states) > 0 and _contains(self._states, _fingerprint(f"{name}\0{state}"))
 
     def has_other(self, name: str, state: str) -> bool:
         """Whether an object of this name is held, but not this one."""
-        return _contains(self._names, _fingerprint(name)) and not self.has(name, state)
+        return len(self._names) > 0 and _contains(self._names, _fingerprint(name)) and not self.has(name, state)
 
 
 def _fingerprint(text: str) -> int:
