@@ -15,7 +15,7 @@ demo: $(READY) ## copy a sample bucket from a local S3 server, and ask who got a
 	$(BIN)/python demo/run.py
 
 test: $(READY) ## run all tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n auto --dist loadfile
 
 lint: $(READY) ## check style, types and who imports whom
 	$(BIN)/ruff check .

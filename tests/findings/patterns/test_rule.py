@@ -161,10 +161,16 @@ READ = call("d", "DescribeInstances", eventSource="ec2.amazonaws.com", readOnly=
 WRITE = call("w", "RunInstances", eventSource="ec2.amazonaws.com", readOnly=False)
 
 
-@pytest.mark.parametrize(("state", "found"), [(None, [1]), ("ENABLED", [1]), ("DISABLED", [1]), (WITH_READS, [0, 1])])
+@pytest.mark.parametrize(("state", "found"), [("ENABLED", [1]), ("DISABLED", [1]), (WITH_READS, [0, 1])])
 def test_read_only_events_are_for_rules_whose_state_asks_for_them(state, found):
-    rule = {"Name": "reads", "EventPattern": READS, "State": state} if state else READS
-    assert [index for index, _ in hits(rule, READ, WRITE)] == found
+    rule = {"Name": "reads", "EventPattern": READS, "State": state}
+    assert hits(rule, READ, WRITE) == [(index, "") for index in found]
+
+
+def test_a_bare_pattern_finds_read_only_events_with_a_note():
+    ((read, note), written) = hits(READS, READ, WRITE)
+    assert (read, written) == (0, (1, ""))
+    assert note.startswith("read-only: EventBridge sends it only to rules in the state ENABLED_WITH_ALL")
 
 
 @pytest.mark.parametrize("spelling", ["AWS Console Signin via CloudTrail", "AWS Console Sign In via CloudTrail"])

@@ -27,18 +27,27 @@ CHUNK_ROWS = 1_000
 WITH_READS = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
 _COLUMNS = ("rowid", "event_time", *TEXTS, *DOCUMENTS, "other_fields")
+_READ_ONLY = f"read-only: EventBridge sends it only to rules in the state {WITH_READS}"
 _TOO_LARGE = f"larger than {LARGEST // 1024} KB: EventBridge would not have sent it"
 
 
 class EventPattern(msgspec.Struct, frozen=True):
-    """A rule with an event pattern. With `reads` it is sent read-only management events too, as its state asks for."""
+    """A rule with an event pattern. Read-only management events are sent to it or not, as its state says.
+
+    A bare pattern says nothing of a state: such events are found, with a note.
+    """
 
     rule: Rule
     pattern: Pattern
-    reads: bool = False
+    state: str | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether read-only management events are looked for."""
+        return self.state in {None, WITH_READS}
 
     def hits(self, connection: Connection) -> Iterator[Hit]:
-        """The events that the rule would have sent, copies of one event once; and, with a note, those that were too large.
+        """The events that the rule would have sent, copies of one event once; and, with a note, what was kept from it.
 
         What cannot be judged, since it was made to be hard to judge, is a hit with a note: nothing hides from a rule so.
         """
@@ -50,7 +59,7 @@ class EventPattern(msgspec.Struct, frozen=True):
                 yield hit
 
     def takes(self, record: Mapping[str, object]) -> bool:
-        """Whether EventBridge would have sent a record's event, if it was not too large. Raises Entangled."""
+        """Whether a record's event matches and is not kept back by the rule's own state. Raises Entangled."""
         return (self.reads or not only_reads(record)) and matches(self.pattern, envelope(record))
 
     def _judged(self, row: Mapping[str, object]) -> Hit | None:
@@ -58,10 +67,16 @@ class EventPattern(msgspec.Struct, frozen=True):
             record = record_of(row)
             if not self.takes(record):
                 return None
-            note = _TOO_LARGE if size_of(envelope(record)) > LARGEST else ""
-            return _hit(row, json.dumps(record, sort_keys=True), note)
+            return _hit(row, json.dumps(record, sort_keys=True), self._note(record))
         except (Entangled, ValueError, RecursionError) as error:
             return _hit(row, repr(tuple(row.values())[1:]), f"it could not be judged: {error}")
+
+    def _note(self, record: Mapping[str, object]) -> str:
+        """Why EventBridge would not have sent an event that matches."""
+        notes = [_READ_ONLY] if self.state is None and only_reads(record) else []
+        if size_of(envelope(record)) > LARGEST:
+            notes.append(_TOO_LARGE)
+        return "; ".join(notes)
 
 
 def compile_pattern(text: bytes, path: str) -> list[Compiled | Uncompiled]:
@@ -83,7 +98,7 @@ def _compiled(sketch: Sketch | Malformed, path: str) -> Compiled | Uncompiled:
     text = written(sketch.pattern)
     if len(text) > LARGEST_PATTERN:
         return Uncompiled(path, sketch.place, f"a pattern of more than {LARGEST_PATTERN:,} characters")
-    return EventPattern(_described(sketch, text, path), pattern, sketch.state == WITH_READS)
+    return EventPattern(_described(sketch, text, path), pattern, sketch.state)
 
 
 def _described(sketch: Sketch, text: str, path: str) -> Rule:
