@@ -1,5 +1,6 @@
 """What an archive holds, against a plain set."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,16 @@ def test_held_answers_as_a_set_would(objects: list[tuple[str, str]], others: lis
     for name, state in objects + others:
         assert held.has(name, state) == ((name, state) in objects)
         assert held.has_other(name, state) == (name in names and (name, state) not in objects)
+
+
+@given(OBJECTS, OBJECTS)
+def test_it_does_so_where_somebody_has_set_the_key_of_pythons_hashes(
+    objects: list[tuple[str, str]], others: list[tuple[str, str]]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trailscan.evidence.held._IS_KEYED", False)
+        held = Held(objects)
+        assert [held.has(*each) for each in others] == [each in objects for each in others]
 
 
 def test_an_empty_archive_holds_nothing() -> None:

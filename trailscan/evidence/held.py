@@ -2,11 +2,19 @@
 
 import hashlib
 import os
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 
-_SECRET = os.urandom(16)  # so that nobody can make a key that passes for one that is held
+# So that nobody can make a key that passes for one that is held.
+_SECRET = os.urandom(16)
+_BITS = 64
+_HASH = sys.hash_info
+_IS_KEYED = (
+    _HASH.width == _BITS and _HASH.algorithm.startswith("siphash") and os.environ.get("PYTHONHASHSEED", "random") == "random"
+)
+_MASK = (1 << _BITS) - 1
 
 
 class Held:
@@ -33,7 +41,11 @@ class Held:
 
 
 def _fingerprint(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=_SECRET).digest(), "big")
+    """64 bits that nobody can aim at: Python's SipHash, whose key is random, but where somebody has set it."""
+    if not _IS_KEYED:
+        text_bytes = text.encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(text_bytes, digest_size=8, key=_SECRET).digest(), "big")
+    return hash(text) & _MASK
 
 
 def _contains(numbers: "array[int]", number: int) -> bool:
