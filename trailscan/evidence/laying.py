@@ -4,6 +4,7 @@ Laying one down takes half a dozen short calls of the system. In the process tha
 anew: eight thousand small objects took eight times as long.
 """
 
+import contextlib
 import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -56,13 +57,14 @@ def _lay(root: str, there: Connection, inherited: Connection | None) -> None:
     if inherited is not None:
         inherited.close()  # the other side, which this process would otherwise hold open itself
     archive = Archive(root)
-    while True:
-        try:
-            arrived = there.recv()
-        except EOFError:
-            return
-        try:
-            answer: object = archive.put_all(arrived)
-        except ArchiveError as error:
-            answer = (error.message, error.hint)
-        there.send(answer)
+    with contextlib.suppress(EOFError, OSError):  # so the other side's end shows, be it in the middle of an answer
+        while True:
+            there.send(_laid(archive, there.recv()))
+
+
+def _laid(archive: Archive, arrived: Sequence[Arrived]) -> list[tuple[str, str]] | tuple[str, str]:
+    """Paths and SHA-256s, or the message and hint of what went wrong."""
+    try:
+        return archive.put_all(arrived)
+    except ArchiveError as error:
+        return error.message, error.hint
