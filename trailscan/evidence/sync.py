@@ -28,7 +28,8 @@ FETCHERS = 64  # threads at most; from afar, each waits on the network most of i
 FETCHERS_AT_FIRST = 6  # from near, more would only wait for each other
 FAR = 0.004  # seconds an object; slower than this, one more thread helps
 LISTERS = 8
-HANDFUL = 8  # objects that a thread takes at once: handing over costs more than a small object
+HANDFUL = 32  # objects that a thread takes at most at once: handing over costs more than a small object
+HANDFULS = 24  # that a page is parted into, as far as it goes: so few objects keep many threads busy, too
 HANDFUL_BYTES = 4 << 20
 LARGE_AT_ONCE = 4  # objects of so many bytes that are in memory together
 PASS_ON = 0.2  # seconds after which what was fetched is passed on, however little
@@ -158,8 +159,9 @@ class Sync:
                 place = (naming.account_id or "-", naming.region or "-")
                 self.by_place[place] += 1
                 self.bytes_by_place[place] += listed.bytes or 0
-        for start in range(0, len(wanted), HANDFUL):
-            want(wanted[start : start + HANDFUL])
+        size = max(1, min(HANDFUL, len(wanted) // HANDFULS))
+        for start in range(0, len(wanted), size):
+            want(wanted[start : start + size])
 
     # Fetching, in many threads: they wait for the network, and leave all else to one
 
