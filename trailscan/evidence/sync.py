@@ -30,8 +30,10 @@ FAR = 0.004  # seconds an object; slower than this, one more thread helps
 LISTERS = 8
 HANDFUL = 32  # objects that a thread takes at most at once: handing over costs more than a small object
 HANDFULS = 24  # that a page is parted into, as far as it goes: so few objects keep many threads busy, too
-HANDFUL_BYTES = 4 << 20
-LARGE_AT_ONCE = 4  # objects of so many bytes that are in memory together
+LANDING_BYTES = 512 << 10  # of a handful that are kept back, at about, until they are laid down
+LARGE = 4 << 20  # bytes of an object
+LANDINGS = 10  # handfuls that wait to be laid down: they are in memory
+LARGE_AT_ONCE = 4  # large objects that are in memory together
 PASS_ON = 0.2  # seconds after which what was fetched is passed on, however little
 HEARTBEAT = 1.0  # seconds after which a None is passed on, so that who waits can look at the clock
 TRIES = 3  # of an object whose length is wrong; S3's own errors are tried again by the client
@@ -88,7 +90,7 @@ class Sync:
         self._stop = stop
         self._lock = threading.Lock()
         self._wanted: Queue[list[Listed] | None] = Queue(FETCHERS * 2)
-        self._landed: Queue[list[Landing] | None] = Queue(FETCHERS)
+        self._landed: Queue[list[Landing] | None] = Queue(LANDINGS)
         self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._done: SimpleQueue[list[Origin | Missing] | None] = SimpleQueue()
         self._fetching = 0
@@ -193,7 +195,7 @@ class Sync:
         thread.start()
 
     def _landings(self, handful: list[Listed]) -> Iterator[list[Landing]]:
-        """What comes of a handful, in lists of some megabytes at most but for the last object."""
+        """What comes of a handful, in lists of half a megabyte at most but for the last object."""
         landing: list[Landing] = []
         size = 0
         for listed in handful:
@@ -201,14 +203,14 @@ class Sync:
                 break  # the rest is drained, so that the listing does not wait for room
             landing.append(self._get(listed))
             size += listed.bytes or 0
-            if size >= HANDFUL_BYTES:
+            if size >= LANDING_BYTES:
                 yield landing
                 landing, size = [], 0
         if landing:
             yield landing
 
     def _get(self, listed: Listed) -> Landing:
-        with self._large if (listed.bytes or 0) >= HANDFUL_BYTES else contextlib.nullcontext():
+        with self._large if (listed.bytes or 0) >= LARGE else contextlib.nullcontext():
             try:
                 return listed, self._whole(listed)
             except ObjectRefused as error:
