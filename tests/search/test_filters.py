@@ -13,7 +13,8 @@ from tests.search.running import trailscan
 from tests.support.world import World
 from trailscan.errors import UsageError
 from trailscan.records.needles import Sieve
-from trailscan.search.filters import FIELDS, Filters, lies_in, needles_of, networks_of
+from trailscan.search.filters import FIELDS, Filters, needles_of, networks_of
+from trailscan.search.networks import lies_in
 from trailscan.search.question import Answer, alone
 
 NETWORKS = [

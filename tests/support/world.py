@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from itertools import accumulate, product
 from pathlib import Path
 from random import Random
@@ -363,6 +364,7 @@ class Plan:
     start: datetime
     days: float | None
     seed: int
+    addresses: int = 0
 
     def delivered_at(self, number: int) -> datetime:
         """The five-minute slot of an object: four objects a slot, or all spread evenly over `days`."""
@@ -382,15 +384,16 @@ def write_bucket(
     start: datetime = START,
     days: float | None = None,
     seed: int = 7,
+    addresses: int = 0,
     processes: int | None = None,
 ) -> Summary:
     """Write `objects` log objects as files `root/<key>`; the same arguments write the same bytes.
 
     `records_per_object` is exact, or with `vary` the mean of an exponential distribution (at least 1). Objects go round
     accounts and regions; delivery times start five minutes after `start`, and records happen in the five minutes
-    before.
+    before. With `addresses` every call comes from one of so many, drawn each time, not from its caller's own.
     """
-    plan = Plan(str(root), objects, records_per_object, vary, tuple(accounts), tuple(regions), start, days, seed)
+    plan = Plan(str(root), objects, records_per_object, vary, tuple(accounts), tuple(regions), start, days, seed, addresses)
     blocks = [range(first, min(first + BLOCK, objects)) for first in range(0, objects, BLOCK)]
     workers = min(processes or os.cpu_count() or 1, len(blocks))
     if workers <= 1:
@@ -411,12 +414,27 @@ def _write_object(plan: Plan, world: World, number: int, account: str, region: s
     if plan.vary:
         count = max(1, round(rng.expovariate(1 / count)))
     records = [world.record(delivered - timedelta(seconds=int(rng.random() * 300)), account, region) for _ in range(count)]
+    if plan.addresses:
+        for record in filter(has_address, records):
+            record["sourceIPAddress"] = address(rng.randrange(plan.addresses))
     raw = log_bytes(records)
     data = gzipped(raw)
     path = os.path.join(plan.root, key(account, region, delivered, "".join(rng.choices(LETTERS, k=16))))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     Path(path).write_bytes(data)
     return Summary(1, count, len(raw), len(data), sum(map(is_start_session, records)))
+
+
+def has_address(record: Record) -> bool:
+    """Whether a call came from an address; AWS services call under their names."""
+    return record["sourceIPAddress"][0] in string.digits
+
+
+def address(number: int) -> str:
+    """The address of a number: 203.0.113.0/24, then 10.0.0.0/8, an eighth of them 2001:db8::/32."""
+    if number < 256:
+        return f"203.0.113.{number}"
+    return str(IPv6Address((0x20010DB8 << 96) + number) if number % 8 == 0 else IPv4Address((10 << 24) + number))
 
 
 def is_start_session(record: Record) -> bool:

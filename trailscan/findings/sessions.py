@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from trailscan.search.filters import Filters, Where, lies_in, networks_of
+from trailscan.search.filters import Filters, Where, networks_of
+from trailscan.search.networks import lies_in
 from trailscan.search.question import ORIGINAL_COLUMNS, known_column, quoted, user_sql
 from trailscan.search.table import Table
 from trailscan.search.tables import table_of

@@ -8,9 +8,8 @@ import msgspec
 
 from trailscan.errors import UsageError
 from trailscan.records.needles import Needles
+from trailscan.search.networks import Network, may_lie_in, v4_of, v6_of
 from trailscan.store.patterns import like
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # What a filter looks at: any of these expressions may match.
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -63,8 +62,8 @@ class Where(msgspec.Struct, frozen=True):
     parameters: tuple[object, ...] = ()
 
 
-def where_of(filters: Filters, addresses: Sequence[str] | None = None) -> Where:
-    """The condition; `addresses` are the source addresses that lie in the networks asked for (see `networks`)."""
+def where_of(filters: Filters, addresses: Sequence[str] = ()) -> Where:
+    """The condition; `addresses` are the IPv6 source addresses, as they are spelled, that lie in the networks asked for."""
     parts = list(_conditions(filters, addresses))
     return Where(" AND ".join(f"({part.sql})" for part in parts) or "true", tuple(p for part in parts for p in part.parameters))
 
@@ -85,21 +84,12 @@ def networks_of(filters: Filters) -> list[Network]:
     return networks
 
 
-def lies_in(address: str, networks: Sequence[Network]) -> bool:
-    """Whether a source address, as CloudTrail wrote it, lies in one of the networks; service names lie in none."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in networks if network.version == found.version)
-
-
-def _conditions(filters: Filters, addresses: Sequence[str] | None) -> Iterator[Where]:
+def _conditions(filters: Filters, addresses: Sequence[str]) -> Iterator[Where]:
     for name, expressions in FIELDS.items():
         if values := getattr(filters, name):
             yield _any_of(expressions, values)
-    if addresses is not None:
-        yield Where("source_ip_address IN (SELECT unnest(?::VARCHAR[]))", (list(addresses),))
+    if networks := networks_of(filters):
+        yield _from(networks, addresses)
     if filters.failed is not None:
         yield Where(
             "error_code IS NOT NULL OR error_message IS NOT NULL"
@@ -112,6 +102,13 @@ def _conditions(filters: Filters, addresses: Sequence[str] | None) -> Iterator[W
         yield Where("event_time < ?", (filters.until,))
     if filters.where is not None:
         yield Where(f"\n{filters.where}\n")
+
+
+def _from(networks: Sequence[Network], addresses: Sequence[str]) -> Where:
+    test = may_lie_in("source_ip_address", v4_of(networks))
+    if not v6_of(networks):
+        return Where(test)
+    return Where(f"{test} OR source_ip_address IN (SELECT unnest(?::VARCHAR[]))", (list(addresses),))
 
 
 def _any_of(expressions: Sequence[str], values: Sequence[str]) -> Where:

@@ -9,7 +9,8 @@ import msgspec
 
 from trailscan.errors import UsageError
 from trailscan.search.copies import hide_copies
-from trailscan.search.filters import Filters, Where, lies_in, networks_of, where_of
+from trailscan.search.filters import Filters, Where, networks_of, where_of
+from trailscan.search.networks import lies_in, may_lie_in, v6_of
 from trailscan.search.table import Table
 from trailscan.search.tables import table_of
 from trailscan.store.database import Connection, run
@@ -129,11 +130,12 @@ _MARKED = "row_id, object_id, recipient_account_id, event_id, coalesce(target, s
 
 
 def _resolved(connection: Connection, filters: Filters) -> Where:
-    """The filters as SQL; networks are resolved to the addresses in the database that lie in them, by Python's own rules."""
-    networks = networks_of(filters)
+    """The filters as SQL; networks of IPv6 are resolved to the addresses in the database that lie in them."""
+    networks = v6_of(networks_of(filters))
     if not networks:
         return where_of(filters)
-    found = run(connection, "SELECT DISTINCT source_ip_address FROM events WHERE source_ip_address IS NOT NULL")
+    test = may_lie_in("source_ip_address", networks)
+    found = run(connection, f"SELECT DISTINCT source_ip_address FROM events WHERE {test}")
     return where_of(filters, [address for (address,) in found if lies_in(address, networks)])
 
 

@@ -15,7 +15,7 @@ from trailscan.findings.rule import RuleFailed
 from trailscan.findings.sigma.condition import Column, Condition, Field, Within, networks_in
 from trailscan.findings.sigma.rendering import Parameters, values_sql, where
 from trailscan.search.copies import hide_copies
-from trailscan.search.filters import lies_in
+from trailscan.search.networks import lies_in, may_lie_in
 from trailscan.store.database import Connection, Row, run
 
 Kind = Literal["events", "sessions"]
@@ -59,8 +59,9 @@ def _resolved(connection: Connection, search: Search) -> dict[Within, list[str]]
     for within in networks_in(search.condition):
         values = within.field.values
         seen = values.sql if isinstance(values, Column) else f"unnest({values_sql(within.field)})"
-        found = run(connection, f"SELECT DISTINCT {seen} FROM {search.kind}")
-        resolved[within] = [address for (address,) in found if address and lies_in(address, [within.network])]
+        test = may_lie_in("address", [within.network])
+        found = run(connection, f"SELECT DISTINCT address FROM (SELECT {seen} AS address FROM {search.kind}) WHERE {test}")
+        resolved[within] = [address for (address,) in found if lies_in(address, [within.network])]
     return resolved
 
 
