@@ -166,14 +166,15 @@ def test_an_archive_without_digests_says_so_and_is_no_failure(root):
     assert ended.code == 0
     said = ended.stdout.decode()
     assert "nothing could be checked against CloudTrail's signatures, since no digests are held" in said
-    assert "UNCOVERED: 6 log files held" in said
+    assert "NOT_VERIFIABLE: 6 log files held" in said
+    assert "INVALID" not in said
 
 
 def test_keys_that_cannot_be_used_are_a_verdict_and_the_rest_goes_on(archive, root):
     (root / "keys/eu-west-1.json").write_text("{")
     found = rows(root)
     assert ("archive", "BAD_KEY") in wrong(found)
-    assert sum(each["status"] == "NO_KEY" for each in found) == 3
+    assert sum(each["status"] == "NOT_VERIFIABLE" and each["kind"] == "digest" for each in found) == 3
     assert sum(each["kind"] == "archive" and each["status"] == "VALID" for each in found) == 9
 
 
@@ -199,7 +200,7 @@ def test_a_folder_of_copies_is_verified_where_it_lies(tmp_path, root):
     run("load", str(tmp_path / "download"), "--archive", str(root))
     write_keys(root)
     found = rows(root)
-    assert wrong(found) == [("digest", "NO_SIGNATURE"), ("log", "UNCOVERED"), ("log", "UNCOVERED")]
+    assert wrong(found) == [("digest", "NOT_VERIFIABLE"), ("log", "NOT_VERIFIABLE"), ("log", "NOT_VERIFIABLE")]
     assert {each["object"] for each in found if each["kind"] == "log"} == {
         str(tmp_path / "download" / bucket / key) for bucket, key in CHAIN.logs
     }
@@ -217,6 +218,36 @@ def test_a_tar_that_was_changed_after_it_was_loaded_is_named(tmp_path, root):
     data = (tmp_path / "case.tar").read_bytes()
     (tmp_path / "case.tar").write_bytes(data.replace(body, body[:-4] + b"\0\0\0\0"))
     assert {("archive", "INVALID_HASH"), ("log", "INVALID_FORMAT")} <= set(wrong(rows(root)))
+
+
+def test_a_replica_is_verified_where_it_lies(case: Case):
+    chain = build_chain(3, 2)
+    write_bucket({(case.bucket, f"copied/{key}"): stored for (_, key), stored in chain.objects.items()}, case.folder.parent)
+    case.serve()
+    case.sync()
+    write_keys(case.archive)
+    ended = verify(case.archive)
+    said = ended.stdout.decode().splitlines()
+    assert "3/3 digest files valid" in said
+    assert "6/6 log files valid" in said
+    assert "copies: 3 digest files elsewhere than where CloudTrail delivered them: checked for the place they name" in said
+    assert ended.code == 0
+    covered = trailscan("coverage", "--archive", case.archive, "--by", "hour", "--format", "jsonl")
+    found = {json.loads(line)["state"] for line in covered.stdout.splitlines()}
+    assert found == {"held", "held, digests in part", "empty, digests in part"}
+
+
+def test_what_cannot_be_verified_ends_with_3_and_is_not_called_invalid(root):
+    write_archive(CHAIN.objects, [], root)
+    ended = verify(root)
+    assert ended.code == 3
+    said = ended.stdout.decode()
+    assert "0/3 digest files valid, 3/3 digest files NOT_VERIFIABLE" in said
+    assert "NOT_VERIFIABLE: 3 digest files held, and what it takes to verify it is not" in said
+    assert "INVALID" not in said
+    assert "3 digests and keys could not be verified" in ended.stderr
+    path_of(root, CHAIN.logs[0]).unlink()
+    assert verify(root).code == 4
 
 
 def write_keys(root: Path) -> None:

@@ -126,10 +126,13 @@ def test_signatures_verify_with_keys_in_either_encoding_and_with_no_other(name):
     assert not is_signed(b"text", "", key)
 
 
-def test_a_key_ring_takes_any_regions_key_and_names_what_is_wrong():
+def test_a_key_ring_takes_its_regions_key_and_names_what_is_wrong():
     by = signer.signer()
-    assert KeyRing([key_of(by.der, "us-east-1")]).key(by.fingerprint, "eu-west-1")
-    with pytest.raises(NoKey, match="public key not found for fingerprint"):
+    assert KeyRing([key_of(by.der, "us-east-1")]).key(by.fingerprint, "us-east-1")
+    assert KeyRing([key_of(by.der, "us-east-1")]).key(by.fingerprint, None)
+    with pytest.raises(NoKey, match=f"public key not found in region eu-west-1 for fingerprint {by.fingerprint}: .* us-east-1"):
+        KeyRing([key_of(by.der, "us-east-1")]).key(by.fingerprint, "eu-west-1")
+    with pytest.raises(NoKey, match="public key not found in region"):
         KeyRing([]).key(by.fingerprint, None)
     with pytest.raises(BadKey, match="it was altered"):
         KeyRing([PublicKey(by.fingerprint, b"junk", "eu-west-1")]).key(by.fingerprint, None)

@@ -11,8 +11,8 @@ from tests.support.world import gzipped
 from trailscan.evidence.held import Held
 from trailscan.evidence.origin import Origin, naming_of
 from trailscan.evidence.signatures import KeyRing, PublicKey
-from trailscan.evidence.verdict import Status
-from trailscan.findings.chains import Window, judge_digests, judge_spans
+from trailscan.evidence.verdict import OUT_OF_ORDER, Status
+from trailscan.findings.chains import Window, earliest_starts, judge_digests, judge_spans
 from trailscan.findings.integrity import Logs, judge_archived, mark_of
 from trailscan.records.checking import Checked, Kept, check_bytes, with_digest
 
@@ -39,15 +39,20 @@ def fetched(objects):
     return [held(place, stored, number=number) for number, (place, stored) in enumerate(objects.items(), 1)]
 
 
-def ring(*ders):
+def ring(*ders, region="eu-west-1"):
     keys = ders or [*tamperings.public_keys()]
-    return KeyRing(PublicKey(signer.fingerprint_of(der), der, "eu-west-1") for der in keys)
+    return KeyRing(PublicKey(signer.fingerprint_of(der), der, region) for der in keys)
+
+
+def public_key(region="eu-west-1", *, by="main", since=None, until=None, note=""):
+    made = signer.signer(by)
+    return PublicKey(made.fingerprint, made.der, region, since, until, note)
 
 
 def judge(pairs, *, keys=None, covered=lambda _place, _at: True, failed=frozenset(), window=ALWAYS):
     """Every verdict on these objects, as the command puts them together."""
     judged = judge_digests([pair for pair in pairs if pair[0].is_digest], keys or ring())
-    found = [each.verdict() for each in judged if window.takes(each.starts_at, each.ends_at)]
+    found = [each.verdict() for each, starts_at in earliest_starts(judged) if window.takes(starts_at, each.ends_at)]
     found += judge_spans(judged, covered, failed, window)
     logs = Logs(judged, window)
     for kept, checked in pairs:
@@ -93,7 +98,7 @@ def test_the_order_in_which_objects_come_changes_no_verdict():
 def test_chains_of_many_trails_and_accounts_do_not_mix():
     trails = [Trail("one"), Trail("two"), Trail("one", region="us-east-1"), Trail("one", account="444455556666")]
     objects = {place: stored for trail in trails for place, stored in build_chain(2, 1, trail=trail).objects.items()}
-    assert wrong(judge(fetched(objects))) == []
+    assert wrong(judge(fetched(objects), keys=KeyRing([public_key(), public_key("us-east-1")]))) == []
 
 
 def test_a_chain_may_go_on_in_another_bucket_and_another_prefix():
@@ -110,20 +115,150 @@ def test_an_organizations_trail_is_read_like_any_other():
     assert wrong(judge(fetched(chain.objects))) == []
 
 
-def test_digests_of_another_region_than_the_trails_home_are_verified_with_whichever_key_is_held():
-    chain = build_chain(2, 1, trail=Trail(region="us-east-1", home_region="eu-west-1"))
-    keys = KeyRing([PublicKey(signer.signer().fingerprint, signer.signer().der, "ap-south-1")])
-    assert wrong(judge(fetched(chain.objects), keys=keys)) == []
+@pytest.mark.parametrize(
+    ("region", "status"),
+    [("us-east-1", "VALID"), ("eu-west-1", "NOT_VERIFIABLE"), ("any", "VALID"), ("ap-south-1", "NOT_VERIFIABLE")],
+)
+def test_a_key_counts_for_the_region_whose_digests_it_signed_not_for_the_trails_home(region, status):
+    chain = build_chain(2, 0, trail=Trail(region="us-east-1", home_region="eu-west-1"))
+    verdicts = judge(fetched(chain.objects), keys=KeyRing([public_key(region)]))
+    assert {str(each.status) for each in verdicts} == {status}
+    if status != "VALID":
+        assert all(each.message.endswith(f": it is held for {region} only") for each in verdicts)
 
 
-def test_an_edited_key_is_a_bad_key_but_a_sound_copy_of_another_region_serves():
+@pytest.mark.parametrize(
+    ("since", "until", "status"),
+    [
+        (None, None, "VALID"),
+        (START - 9 * HOUR, START, "VALID"),  # rotated while the digest's hour began
+        (START - 9 * HOUR, START - HOUR / 60, "NO_KEY"),
+        (START + 3 * HOUR, START + 9 * HOUR, "VALID"),  # two hours are allowed for delivery
+        (START + 3.1 * HOUR, START + 9 * HOUR, "NO_KEY"),
+    ],
+)
+def test_a_key_counts_only_while_it_was_valid(since, until, status):
+    key = public_key(since=since and naive(since), until=until and naive(until))
+    [verdict] = judge(fetched(build_chain(1, 0).objects), keys=KeyRing([key]))
+    assert verdict.status == status
+    assert status == "VALID" or "not when this was signed" in verdict.message
+
+
+def test_backfill_digests_are_held_to_the_time_at_which_they_were_made():
+    chain = build_chain(1, 0, trail=Trail(backfill=True))
+    [(place, stored)] = chain.objects.items()
+    late = Stored(stored.body, {**stored.metadata, "backfill-generation-timestamp": "2026-04-03T10:00:00Z"})
+    made = naive(START).replace(month=4, day=3, hour=10)
+    valid = public_key(since=made, until=made + 30 * HOUR)
+    assert wrong(judge(fetched({place: late}), keys=KeyRing([valid]))) == []
+    assert wrong(judge(fetched(chain.objects), keys=KeyRing([valid]))) == [("digest", "NO_KEY")]
+
+
+def test_what_lacks_its_key_is_not_verifiable_unless_cloudtrail_was_asked_for_it():
+    chain = build_chain(2, 1)
+    unasked = judge(fetched(chain.objects), keys=KeyRing([]))
+    assert wrong(unasked) == [("digest", "NOT_VERIFIABLE")] * 2 + [("log", "NOT_VERIFIABLE")] * 2
+    asked = judge(fetched(chain.objects), keys=KeyRing([], lambda region, _times: region == "eu-west-1"))
+    assert wrong(asked) == [("digest", "NO_KEY")] * 2 + [("log", "UNCOVERED")] * 2
+
+
+def test_a_digest_verified_by_a_key_from_elsewhere_says_so():
+    [verdict] = judge(fetched(build_chain(1, 0).objects), keys=KeyRing([public_key(note="its key was imported from a.json")]))
+    assert (verdict.status, verdict.message) == (Status.VALID, "valid: its key was imported from a.json")
+    both = KeyRing([public_key(note="its key was imported from a.json"), public_key()])
+    assert judge(fetched(build_chain(1, 0).objects), keys=both)[0].message == "valid"
+
+
+def test_an_edited_key_is_a_bad_key_but_a_sound_one_beside_it_serves():
     chain = build_chain(1, 0)
-    der, fingerprint = signer.signer().der, signer.signer().fingerprint
+    fingerprint = signer.signer().fingerprint
     edited = PublicKey(fingerprint, signer.signer("other").der, "eu-west-1")
     bad = judge(fetched(chain.objects), keys=KeyRing([edited]))
     assert wrong(bad) == [("digest", "BAD_KEY")]
     assert f"has the fingerprint {signer.signer('other').fingerprint}: it was altered" in bad[0].message
-    assert wrong(judge(fetched(chain.objects), keys=KeyRing([edited, PublicKey(fingerprint, der, "us-east-1")]))) == []
+    assert wrong(judge(fetched(chain.objects), keys=KeyRing([edited, public_key()]))) == []
+
+
+def replica(chain, bucket="replica-trail", prefix="copy/", *, metadata=True):
+    """The same objects in another bucket, below another prefix; tools that copy may lose the metadata."""
+    kept = {place: stored if metadata else Stored(stored.body) for place, stored in chain.objects.items()}
+    return {(bucket, prefix + key): stored for (_, key), stored in kept.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "copy/"])
+def test_a_replica_is_verified_for_the_place_that_its_digests_name(prefix):
+    chain = build_chain(3, 2)
+    verdicts = judge(fetched(replica(chain, prefix=prefix)), covered=lambda place, _at: place[0] == "replica-trail")
+    assert wrong(verdicts) == []
+    assert sorted(each.object for each in verdicts) == sorted(f"s3://replica-trail/{prefix}{key}" for _, key in chain.objects)
+    digest = next(each for each in verdicts if each.object.endswith(chain.digests[0][1]))
+    assert digest.message == f"valid: a copy, which CloudTrail delivered as s3://example-trail/{chain.digests[0][1]}"
+
+
+def test_what_a_replica_lacks_or_has_altered_is_named_there():
+    chain = build_chain(5, 1)
+    objects = replica(chain)
+    gone = [chain.digests[1], chain.logs[2], chain.logs[1]]
+    for _, key in gone:
+        del objects["replica-trail", f"copy/{key}"]
+    objects["replica-trail", f"copy/{chain.logs[3][1]}"] = Stored(gzipped(b"{}"))
+    verdicts = judge(fetched(objects), covered=lambda place, _at: place[0] == "replica-trail")
+    assert wrong(verdicts) == [("digest", "MISSING_DIGEST"), ("log", "INVALID_HASH"), ("log", "MISSING_LOG")]
+    missing = [each.object for each in verdicts if "MISSING" in each.status]
+    assert missing == [f"s3://replica-trail/copy/{key}" for key in (chain.digests[1][1], chain.logs[2][1])]
+
+
+def test_a_digest_of_a_replica_that_cannot_be_read_is_not_missing_as_well():
+    chain = build_chain(3, 0)
+    objects = replica(chain)
+    objects["replica-trail", f"copy/{chain.digests[1][1]}"] = Stored(b"x")
+    assert wrong(judge(fetched(objects))) == [("digest", "INVALID_FORMAT")]
+
+
+def test_a_replica_without_metadata_lacks_only_the_newest_signature():
+    objects = replica(build_chain(3, 1), metadata=False)
+    assert wrong(judge(fetched(objects))) == [("digest", "NOT_VERIFIABLE"), ("log", "NOT_VERIFIABLE")]
+
+
+def test_a_bucket_and_its_replica_together_are_each_verified_once():
+    chain = build_chain(2, 2)
+    verdicts = judge(fetched(chain.objects | replica(chain)))
+    assert wrong(verdicts) == []
+    assert len(verdicts) == 2 * len(chain.objects)
+    short = {place: stored for place, stored in chain.objects.items() if place != chain.logs[0]} | replica(chain)
+    assert wrong(judge(fetched(short))) == [("log", "MISSING_LOG")]
+
+
+def test_a_log_that_lies_elsewhere_does_not_stand_in_for_one_missing_from_the_trails_own_bucket():
+    chain = build_chain(1, 1)
+    objects = {place: stored for place, stored in chain.objects.items() if place != chain.logs[0]}
+    planted = {("other-bucket", chain.logs[0][1]): chain.objects[chain.logs[0]]}
+    assert wrong(judge(fetched(objects | planted))) == [("log", "MISSING_LOG"), ("log", "UNCOVERED")]
+
+
+def test_a_digest_forged_where_its_key_is_not_held_is_given_away_by_the_one_after_it():
+    chain = build_chain(3, 0)
+    place, other = chain.digests[1], signer.signer("unknown")
+    forged = resigned(chain.objects[place], other, logFiles=[], digestPublicKeyFingerprint=other.fingerprint)
+    assert wrong(judge(fetched(chain.objects | {place: forged}))) == [("digest", "INVALID_HASH")]
+
+
+def test_a_window_in_which_every_digest_is_gone_names_the_last_of_them():
+    """The one after the window names its predecessor, and nothing tells when that one's chain of missing ones began."""
+    chain = build_chain(30, 1)
+    left = {place: chain.objects[place] for place in [*chain.digests[26:], *chain.logs[26:]]}
+    for hour in (0, 12, 25):
+        window = Window(naive(START + hour * HOUR), naive(START + (hour + 1) * HOUR))
+        assert wrong(judge(fetched(left), window=window)) == [("digest", "MISSING_DIGEST")]
+    assert wrong(judge(fetched(left), window=Window(since=naive(START + 26 * HOUR)))) == []
+
+
+def test_a_digest_that_cannot_be_read_belongs_to_all_the_time_since_the_one_before():
+    chain = build_chain(6, 0)
+    left = {place: chain.objects[place] for place in (chain.digests[0], chain.digests[5])}
+    left[chain.digests[4]] = Stored(b"x")
+    window = Window(naive(START + 2 * HOUR), naive(START + 3 * HOUR))
+    assert wrong(judge(fetched(left), window=window)) == [("digest", "INVALID_FORMAT")]
 
 
 def test_a_loop_of_digests_that_all_verify_is_named_and_does_not_hang():
@@ -133,9 +268,23 @@ def test_a_loop_of_digests_that_all_verify_is_named_and_does_not_hang():
     bucket, key = chain.digests[-1]
     turned = {"previousDigestS3Bucket": bucket, "previousDigestS3Object": key}
     objects[chain.digests[0]] = resigned(objects[chain.digests[0]], **turned)
-    flaw = the(judge(fetched(objects)), Status.INVALID_FORMAT)
-    assert flaw.object.endswith(chain.digests[0][1])
-    assert "the digest that it names as the one before ends no earlier" in flaw.message
+    verdicts = judge(fetched(objects))
+    assert wrong(verdicts) == []
+    named = [each.object for each in verdicts if OUT_OF_ORDER in each.message]
+    assert [url.endswith(chain.digests[0][1]) for url in named] == [True]
+
+
+def test_a_digest_that_ends_no_later_than_the_one_before_is_checked_and_its_logs_too():
+    chain = build_chain(2, 2)
+    last = chain.digests[1]
+    early = {"digestStartTime": "2026-03-01T00:14:05Z", "digestEndTime": "2026-03-01T01:14:05Z"}
+    objects = chain.objects | {last: resigned(chain.objects[last], **early)}
+    verdicts = judge(fetched(objects))
+    assert wrong(verdicts) == []
+    assert sum(each.kind == "log" for each in verdicts) == 4
+    assert [each.object for each in verdicts if OUT_OF_ORDER in each.message] == [f"s3://{last[0]}/{last[1]}"]
+    altered = objects | {chain.logs[2]: Stored(gzipped(b"{}"))}
+    assert wrong(judge(fetched(altered))) == [("log", "INVALID_HASH")]
 
 
 def test_a_signature_that_was_altered_in_the_metadata_alone_is_told_from_content_that_was_altered():
@@ -208,10 +357,10 @@ def test_why_no_digest_lists_a_log_is_told(at, why):
     assert why in the(verdicts, Status.UNCOVERED).message
 
 
-def test_without_any_digest_every_log_is_uncovered():
+def test_without_any_digest_no_log_can_be_verified():
     chain = build_chain(1, 3)
     logs = {place: chain.objects[place] for place in chain.logs}
-    assert wrong(judge(fetched(logs))) == [("log", "UNCOVERED")] * 3
+    assert wrong(judge(fetched(logs))) == [("log", "NOT_VERIFIABLE")] * 3
 
 
 def test_only_digests_whose_time_reaches_into_the_window_are_judged():
@@ -235,7 +384,7 @@ def test_copies_are_recognised_by_the_tail_of_their_path():
         for number, (place, stored) in enumerate(chain.objects.items(), 1)
     ]
     verdicts = judge(pairs)
-    assert wrong(verdicts) == [("digest", "NO_SIGNATURE"), ("log", "UNCOVERED")]  # the last: no metadata, no successor
+    assert wrong(verdicts) == [("digest", "NOT_VERIFIABLE"), ("log", "NOT_VERIFIABLE")]  # the last: no metadata, no successor
     log = next(each for each in verdicts if each.kind == "log" and each.status is Status.VALID)
     assert "recognised by its path from AWSLogs/ on" in log.message
 
@@ -249,7 +398,7 @@ def test_copies_in_a_flat_folder_are_recognised_by_their_names_however_they_were
             name, stored = name.replace(".json.gz", " (1).json"), Stored(signer.inflated(stored.body))  # noqa: PLW2901
         pairs.append(held(place, stored, number=number, path="/case.tar", member=name))
     verdicts = judge(pairs)
-    assert wrong(verdicts) == [("digest", "NO_SIGNATURE"), ("log", "UNCOVERED")]
+    assert wrong(verdicts) == [("digest", "NOT_VERIFIABLE"), ("log", "NOT_VERIFIABLE")]
     assert any("it is not compressed; recognised by its file name" in each.message for each in verdicts)
 
 

@@ -143,7 +143,7 @@ def _of_signatures() -> list[Case]:
         Case(
             "key-unknown",
             _digest(lambda old: signer.resigned(old, signer.signer("unknown"), **_key(signer.signer("unknown").fingerprint))),
-            [("digest", "NO_KEY"), *unlisted],
+            [("digest", "INVALID_HASH"), *unlisted],
             [unknown],
         ),
         Case(
@@ -176,7 +176,7 @@ def _of_chains() -> list[Case]:
             ["invalid format"],
             backfill=True,
         ),
-        Case("points-at-itself", _selfish, [("digest", "INVALID_FORMAT"), *unlisted], None, "the AWS command line never ends"),
+        Case("points-at-itself", _selfish, [("digest", "INVALID_HASH"), *unlisted], None, "the AWS command line never ends"),
         Case("hour-erased", _erased, [("digest", "MISSING_DIGEST")], ["not found"]),
     ]
 

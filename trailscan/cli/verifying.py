@@ -10,7 +10,7 @@ import msgspec
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import verdicts as words
 from trailscan.cli.writing import write_lines, write_table
-from trailscan.errors import ArchiveError, ExitCode
+from trailscan.errors import ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.held import Held
@@ -56,7 +56,7 @@ def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> in
     else:
         write_table(verdicts_table(connection), asked.format, asked.output)
     terminal.say("\n".join([*words.basis(counted), _keep(connection, archive, database, asked, counted)]))
-    return ExitCode.DONE if words.holds(counted) else ExitCode.NOT_VERIFIED
+    return words.exit_code(counted)
 
 
 class Verification:
@@ -75,7 +75,7 @@ class Verification:
     def verdicts(self) -> Iterator[Verdict]:
         """Digests first, since they say what to look for in the logs."""
         from trailscan.evidence.signatures import KeyRing, read_keys
-        from trailscan.findings.chains import judge_digests, judge_spans
+        from trailscan.findings.chains import earliest_starts, judge_digests, judge_spans
         from trailscan.findings.integrity import Logs, judge_archived, judge_stranger
         from trailscan.store.kept import kept_digests, kept_logs, standing
 
@@ -88,7 +88,7 @@ class Verification:
         for kept, checked in held:
             yield judge_archived(kept, checked, recorded)
         judged = judge_digests(held, KeyRing(keys))
-        yield from (each.verdict() for each in judged if self._window.takes(each.starts_at, each.ends_at))
+        yield from (each.verdict() for each, since in earliest_starts(judged) if self._window.takes(since, each.ends_at))
         scopes = scopes_of(Custody(self._archive).entries()) or scopes_of_spans(database.spans)
 
         def covered(place: tuple[str, str], delivered_at: datetime | None) -> bool:
@@ -136,13 +136,16 @@ def _custody(archive: Archive) -> Iterator[Verdict]:
 
 
 def _report(connection: "Connection", counted: "list[Tally]", asked: Asked) -> Iterator[str]:
-    from trailscan.search.verdicts import notable_table, some, span_found, told_table
+    from trailscan.search.verdicts import keys_of, notable_table, noted, some, span_found, told_table
 
     table = told_table(connection) if asked.verbose else notable_table(connection)
     rows = (row for chunk in table.chunks for row in chunk)
     yield from (words.line(*map(str, row)) for row in rows)
     requested = (asked.since, asked.until)
-    yield from words.summary(counted, requested, span_found(connection), lambda *of: some(connection, *of))
+    found = span_found(connection)
+    yield from words.summary(
+        counted, requested, found, lambda *of: some(connection, *of), lambda *of: noted(connection, *of), keys_of(connection)
+    )
 
 
 def _keep(connection: "Connection", archive: Archive, database: "Database", asked: Asked, counted: "list[Tally]") -> str:

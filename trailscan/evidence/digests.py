@@ -114,7 +114,7 @@ def signed_text(digest: Digest, sha256_raw: str) -> bytes:
 
 def _log(log: _Log) -> DigestedLog:
     _check_algorithm(log.hash_algorithm)
-    oldest, newest = _moment(log.oldest_event_time), _moment(log.newest_event_time)
+    oldest, newest = moment_of(log.oldest_event_time), moment_of(log.newest_event_time)
     return DigestedLog(sys.intern(log.s3_bucket), log.s3_object, log.hash_value.lower(), oldest, newest)
 
 
@@ -124,13 +124,14 @@ def _check_algorithm(name: str) -> None:
 
 
 def _required(text: str, field: str) -> datetime:
-    moment = _moment(text)
+    moment = moment_of(text)
     if moment is None:
         raise FormatError(f"its {field} is not a time: {text[:40]!r}")
     return moment
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
+    """A time as digests and their metadata write it, naive UTC; None for what is none."""
     try:
         moment = datetime.fromisoformat(text or "")
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -16,16 +17,43 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from trailscan.evidence.digests import moment_of
+
 ALGORITHM = "SHA256withRSA"
+ANY_REGION = "any"  # in place of a region, for keys that came without one
 _LARGEST_FILE = 16 << 20  # bytes; a region's keys of ten years are some hundred KB
 
 
 class PublicKey(msgspec.Struct, frozen=True):
-    """A key as it was kept: under which fingerprint, its DER bytes, and for which region."""
+    """A key as it was kept: its fingerprint, its DER bytes, its region, from when to when it was valid (naive UTC).
+
+    A region of `ANY_REGION` is one that nobody named. `note` tells where it came from, unless CloudTrail itself gave it to
+    this archive; `kept_in` is the file, by its name alone, and `sha256` is of the key as kept (`hash_of_key`).
+    """
 
     fingerprint: str
     der: bytes
     region: str
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    note: str = ""
+    kept_in: str = ""
+    sha256: str = ""
+
+    def is_of(self, region: str | None) -> bool:
+        """Whether it counts for digests of a region."""
+        return region is None or self.region in {region, ANY_REGION}
+
+    def is_valid_in(self, times: "Times | None") -> bool:
+        """Whether it was valid at some time of these; a key or a digest without times excludes nothing."""
+        if times is None:
+            return True
+        first, last = times
+        return (self.valid_from is None or self.valid_from <= last) and (self.valid_until is None or self.valid_until >= first)
+
+
+Times = tuple[datetime, datetime]
+"""From when to when, naive UTC, both inclusive."""
 
 
 class KeyFlaw(msgspec.Struct, frozen=True):
@@ -35,9 +63,13 @@ class KeyFlaw(msgspec.Struct, frozen=True):
     reason: str
 
 
-class _Kept(msgspec.Struct):
+class KeptKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A key as a file of an archive's folder `keys` holds it: `value` is its DER bytes in base64, times are ISO 8601."""
+
     fingerprint: str
     value: str
+    valid_from: str | None = None
+    valid_until: str | None = None
 
 
 class BadKey(ValueError):
@@ -45,37 +77,75 @@ class BadKey(ValueError):
 
 
 class NoKey(ValueError):
-    """No key is held under a fingerprint."""
+    """No key is held under a fingerprint for a region; `is_known` says that CloudTrail was asked for it, or limits it."""
+
+    def __init__(self, message: str, is_known: bool = False) -> None:
+        super().__init__(message)
+        self.is_known = is_known
 
 
 class KeyRing:
-    """The keys that are held, by fingerprint."""
+    """The keys that are held, by fingerprint. `asked` tells whether CloudTrail gave all its keys of a region and time."""
 
-    def __init__(self, keys: Iterable[PublicKey]) -> None:
+    def __init__(self, keys: Iterable[PublicKey], asked: "Callable[[str, Times], bool] | None" = None) -> None:
         self._keys: dict[str, list[PublicKey]] = {}
-        self._loaded: dict[str, RSAPublicKey] = {}
+        self._loaded: dict[tuple[str, bytes], RSAPublicKey] = {}
+        self._asked = asked
         for key in keys:
             self._keys.setdefault(key.fingerprint, []).append(key)
 
-    def verifier(self, fingerprint: str, home_region: str | None) -> Callable[[bytes, str], bool]:
-        """What tells whether a text has a hex signature of that key. Raises NoKey, BadKey."""
-        key = self.key(fingerprint, home_region)
-        return lambda text, signature: is_signed(text, signature, key)
+    def verifier(self, fingerprint: str, region: str | None, times: Times | None) -> tuple[Callable[[bytes, str], bool], str]:
+        """What tells whether a text has a hex signature of that key, and the key's note. Raises NoKey, BadKey."""
+        key = self.key(fingerprint, region, times)
+        ready = self._load(key)
+        return lambda text, signature: is_signed(text, signature, ready), key.note
 
-    def key(self, fingerprint: str, home_region: str | None) -> RSAPublicKey:
-        """The key of a fingerprint, whichever region it was kept for, the trail's home first. Raises NoKey, BadKey."""
-        if fingerprint in self._loaded:
-            return self._loaded[fingerprint]
-        held = sorted(self._keys.get(fingerprint, ()), key=lambda key: (key.region != home_region, key.region))
-        flaws: list[ValueError] = []
-        for key in held:
+    def key(self, fingerprint: str, region: str | None, times: Times | None = None) -> PublicKey:
+        """The key of a fingerprint that counts for a region and was valid in that time. Raises NoKey, BadKey.
+
+        A key counts as for `aws cloudtrail validate-logs`, which asks one region for the keys of one span of time.
+        """
+        named = f"public key not found in region {region or '?'} for fingerprint {fingerprint[:64]}"
+        held = self._keys.get(fingerprint, [])
+        of_region = [key for key in held if key.is_of(region)]
+        if not of_region:
+            was_asked = region is not None and times is not None and self._asked is not None and self._asked(region, times)
+            raise NoKey(named + _why_none(held, was_asked), was_asked)
+        in_time = [key for key in of_region if key.is_valid_in(times)]
+        if not in_time:
+            key = of_region[0]
+            raise NoKey(f"{named}: the one that is held was valid {_span(key)}, not when this was signed", True)
+        return self._sound(in_time)
+
+    def _sound(self, keys: Sequence[PublicKey]) -> PublicKey:
+        """The first that can be loaded, those that CloudTrail gave before others."""
+        flaws: list[BadKey] = []
+        for key in sorted(keys, key=lambda key: (bool(key.note), key.region)):
             try:
-                self._loaded[fingerprint] = load_key(key)
+                self._load(key)
             except BadKey as error:
                 flaws.append(error)
             else:
-                return self._loaded[fingerprint]
-        raise flaws[0] if flaws else NoKey(f"public key not found for fingerprint {fingerprint[:64]}")
+                return key
+        raise flaws[0]
+
+    def _load(self, key: PublicKey) -> RSAPublicKey:
+        name = key.fingerprint, key.der
+        if name not in self._loaded:
+            self._loaded[name] = load_key(key)
+        return self._loaded[name]
+
+
+def _why_none(held: Sequence[PublicKey], was_asked: bool) -> str:
+    if was_asked:
+        return ": CloudTrail was asked for its keys of that time, and this is none of them"
+    if held:
+        return f": it is held for {', '.join(sorted({key.region for key in held}))} only"
+    return ""
+
+
+def _span(key: PublicKey) -> str:
+    return f"from {key.valid_from or 'the beginning'} to {key.valid_until or 'the end'}, UTC"
 
 
 def load_key(key: PublicKey) -> RSAPublicKey:
@@ -131,8 +201,20 @@ def _read(path: str, region: str) -> list[PublicKey]:
         text = file.read(_LARGEST_FILE + 1)
     if len(text) > _LARGEST_FILE:
         raise ValueError(f"it has more than {_LARGEST_FILE:,} bytes")
-    kept = msgspec.json.decode(text, type=list[_Kept])
-    return [PublicKey(key.fingerprint, base64.b64decode(key.value, validate=True), region) for key in kept]
+    kept = msgspec.json.decode(text, type=list[KeptKey])
+    return [key_of(key, region, os.path.basename(path)) for key in kept]
+
+
+def key_of(kept: KeptKey, region: str, kept_in: str) -> PublicKey:
+    """A kept key taken apart. Raises ValueError where its value is no base64."""
+    der = base64.b64decode(kept.value, validate=True)
+    valid = moment_of(kept.valid_from), moment_of(kept.valid_until)
+    return PublicKey(kept.fingerprint, der, region, *valid, kept_in=kept_in, sha256=hash_of_key(kept))
+
+
+def hash_of_key(kept: KeptKey) -> str:
+    """The SHA-256 of a kept key with all that is said of it, hex: what custody holds of each key that was kept."""
+    return hashlib.sha256(msgspec.json.encode([kept.fingerprint, kept.value, kept.valid_from, kept.valid_until])).hexdigest()
 
 
 def _flaws(name: str, keys: list[PublicKey]) -> list[KeyFlaw]:

@@ -7,21 +7,23 @@ names. Source: AWS CloudTrail User Guide, "CloudTrail digest file structure".
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from trailscan.evidence.digests import Digest, signed_text
-from trailscan.evidence.signatures import ALGORITHM, BadKey, KeyRing, NoKey
-from trailscan.evidence.verdict import Status, Verdict
-from trailscan.findings.whereabouts import Place, could_be, file_tail, name_in, place_of, place_url, url_of
+from trailscan.evidence.digests import Digest, moment_of, signed_text
+from trailscan.evidence.signatures import ALGORITHM, BadKey, KeyRing, NoKey, Times
+from trailscan.evidence.verdict import COPIED, OUT_OF_ORDER, UNCHECKED, Status, Verdict
+from trailscan.findings.whereabouts import Place, beside, could_be, name_in, place_of, place_url, tail_in, url_of
 from trailscan.records.checking import Checked, Kept, flaw_of_format
 
 Covered = Callable[[Place, datetime | None], bool]
 """Whether what was fetched would have held the object of this bucket and key, delivered at this time."""
 
 Finding = tuple[Status, str]
-_GENERATED = "backfill-generation-timestamp"
+GENERATED = "backfill-generation-timestamp"
+KEY_SLACK = timedelta(hours=2)  # after a digest's end, in which it is signed; as the AWS command line allows
+LATE_KEY_SLACK = timedelta(hours=1)  # around the time at which a backfill digest was made; as it allows
 _LATE = "_backfill."
 
 
@@ -32,10 +34,18 @@ class Window(msgspec.Struct, frozen=True):
     until: datetime | None = None
 
     def takes(self, starts_at: datetime | None, ends_at: datetime | None) -> bool:
-        """Whether a span reaches into the window; one without an end is taken, since nothing tells that it does not."""
+        """Whether a span may reach into the window: one whose start is not known reaches into every window before its end."""
         if ends_at is None:
             return True
-        return (self.since is None or ends_at > self.since) and (self.until is None or (starts_at or ends_at) < self.until)
+        if self.since is not None and ends_at <= self.since:
+            return False
+        return self.until is None or starts_at is None or starts_at < self.until
+
+    def holds(self, moment: datetime | None) -> bool:
+        """Whether a moment lies in the window; one that is not known may."""
+        if moment is None:
+            return True
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -54,7 +64,7 @@ class Judged(msgspec.Struct, frozen=True):
     kept: Kept
     status: Status
     message: str
-    place: Place  # in the bucket, for a file as it says itself
+    place: Place  # where CloudTrail delivered it, as it says itself; of one that cannot be it, where it lies
     chain: Chain | None
     digest: Digest | None
     starts_at: datetime | None
@@ -69,6 +79,16 @@ class Judged(msgspec.Struct, frozen=True):
     def is_valid(self) -> bool:
         """Whether its word counts."""
         return self.status is Status.VALID
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is held, but not from where CloudTrail delivered it."""
+        return place_of(self.kept.origin) != self.place
+
+    def expected(self, place: Place) -> Place:
+        """Where an object that it names should lie: where CloudTrail delivered it, or beside the copy that this one is."""
+        found = place_of(self.kept.origin)
+        return beside(found, place) if found is not None and found != self.place else place
 
     def verdict(self) -> Verdict:
         """As a row."""
@@ -96,12 +116,21 @@ def judge_digests(held: Sequence[tuple[Kept, Checked]], ring: KeyRing) -> list[J
     ]
 
 
+def earliest_starts(judged: Sequence[Judged]) -> Iterator[tuple[Judged, datetime | None]]:
+    """Each digest with the earliest time that it can speak of: one that cannot be read, from the end of the one before."""
+    befores = {id(each): before for before, each in _neighbours(judged)}
+    for each in judged:
+        yield each, each.starts_at or _end_of(befores.get(id(each)))
+
+
 def judge_spans(judged: Sequence[Judged], covered: Covered, failed: Collection[Place], window: Window) -> Iterator[Verdict]:
     """What is missing: digests that others name and that are not held, and times for which there is no digest (GAP)."""
     ends = {each.place: each.ends_at for each in judged}
     told: set[Place] = set()
     for before, each in _neighbours(judged):
         previous = previous_of(each.digest) if each.digest else None
+        if previous is not None and previous not in ends:
+            previous = held if (held := each.expected(previous)) in ends else previous
         if previous is None or previous in ends:
             found = _gap(before, each, None if previous is None else ends[previous])
         elif previous not in told:
@@ -139,17 +168,21 @@ def _lent(held: Sequence[tuple[Kept, Checked]]) -> Mapping[Place, set[str]]:
 
 
 def _judge(kept: Kept, checked: Checked, ring: KeyRing, lent: Mapping[Place, set[str]]) -> Judged:
-    digest = checked.digest
-    place = place_of(kept.origin) or ((digest.bucket, digest.key) if digest else ("", url_of(kept.origin)))
+    digest, found = checked.digest, place_of(kept.origin)
+    named = (digest.bucket, digest.key) if digest else None
+    fits = named is not None and could_be(tail_in(kept.origin), named[1])
+    place = named if named and (fits or found is None) else found or ("", url_of(kept.origin))
     chain = _chain_of(place[1]) or (_chain_of(digest.key) if digest else None)
     flaw = _format_flaw(kept, checked)
     if digest is None or flaw:
         status, message = flaw or (Status.INVALID_FORMAT, "invalid format")
-    elif moved := _moved(kept, digest):
+    elif not fits:
+        moved = f"CloudTrail delivered it as {place_url((digest.bucket, digest.key))}"
         status, message = Status.MOVED, f"has been moved from its original location: {moved}"
     else:
-        own = kept.origin.metadata or {}
-        status, message = _by_signature(digest, checked.sha256_raw or "", own, lent.get(place, ()), ring, chain)
+        status, message = _by_signature(kept, digest, checked.sha256_raw or "", lent.get(place, ()), ring, chain)
+        if found is not None and found != place:
+            message = with_note(message, f"{COPIED} {place_url(place)}")
     if digest is None or status is Status.MOVED:  # then only its name tells the time of the place it lies in
         return Judged(kept, status, message, place, chain, digest, None, kept.delivered_at)
     return Judged(kept, status, message, place, chain, digest, digest.starts_at, digest.ends_at)
@@ -163,35 +196,33 @@ def _format_flaw(kept: Kept, checked: Checked) -> Finding | None:
         return Status.INVALID_FORMAT, flaw_of_format(checked)
     if digest is None:
         return Status.INVALID_FORMAT, f"invalid format: {checked.digest_flaw}"
-    if is_late(digest.key) and origin.metadata and _GENERATED not in origin.metadata:
-        return Status.INVALID_FORMAT, f"invalid format: its metadata lacks {_GENERATED}"
-    if previous_of(digest) == (digest.bucket, digest.key):
-        return Status.INVALID_FORMAT, "invalid format: it names itself as the digest before it"
+    if is_late(digest.key) and origin.metadata and GENERATED not in origin.metadata:
+        return Status.INVALID_FORMAT, f"invalid format: its metadata lacks {GENERATED}"
     return None
 
 
-def _moved(kept: Kept, digest: Digest) -> str:
-    """Where the digest says it was delivered, when that is not where it was found."""
-    origin = kept.origin
-    found = place_of(origin)
-    stayed = could_be(file_tail(origin), digest.key) if found is None else found == (digest.bucket, digest.key)
-    return "" if stayed else f"CloudTrail delivered it as {place_url((digest.bucket, digest.key))}"
-
-
 def _by_signature(
-    digest: Digest, sha256_raw: str, metadata: Mapping[str, str], lent: Collection[str], ring: KeyRing, chain: Chain | None
+    kept: Kept, digest: Digest, sha256_raw: str, lent: Collection[str], ring: KeyRing, chain: Chain | None
 ) -> Finding:
     """Judge by the signature kept with the digest, and where none was kept by those that its successors hold."""
     try:
-        signed = ring.verifier(digest.fingerprint, chain.home_region if chain else None)
+        signed, note = ring.verifier(digest.fingerprint, chain.region if chain else None, _signed_in(kept, digest))
     except NoKey as error:
-        return Status.NO_KEY, str(error)
+        return Status.NO_KEY if error.is_known else Status.NOT_VERIFIABLE, str(error)
     except BadKey as error:
         return Status.BAD_KEY, str(error)
-    text = signed_text(digest, sha256_raw)
+    text, metadata = signed_text(digest, sha256_raw), kept.origin.metadata or {}
     own = metadata.get("signature")
     if own is None:
-        return _by_lent(any(signed(text, each) for each in lent), lent)
+        status, message = _by_lent(any(signed(text, each) for each in lent), lent, _was_delivered(kept, digest))
+    else:
+        status, message = _by_own(own, metadata, signed, text, lent)
+    return status, with_note(message, note) if status is Status.VALID and note else message
+
+
+def _by_own(
+    own: str, metadata: Mapping[str, str], signed: Callable[[bytes, str], bool], text: bytes, lent: Collection[str]
+) -> Finding:
     if metadata.get("signature-algorithm") != ALGORITHM:
         named = metadata.get("signature-algorithm", "none")
         return Status.INVALID_SIGNATURE, f"signature verification failed: its metadata names the algorithm {named}"
@@ -203,12 +234,36 @@ def _by_signature(
     return Status.INVALID_SIGNATURE, f"signature verification failed: {why}"
 
 
-def _by_lent(is_lent: bool, lent: Collection[str]) -> Finding:
+def _by_lent(is_lent: bool, lent: Collection[str], was_delivered: bool) -> Finding:
     if is_lent:
         return Status.VALID, "valid: by the signature that the digest after it holds, since its own was not kept"
     if lent:
         return Status.INVALID_SIGNATURE, "signature verification failed: by the signature that the digest after it holds"
-    return Status.NO_SIGNATURE, "its signature was not kept, and no digest after it is held that would tell it"
+    why = "no digest after it is held that would tell it"
+    if was_delivered:
+        return Status.NO_SIGNATURE, f"signature verification failed: its object lacks the signature, and {why}"
+    return Status.NOT_VERIFIABLE, f"its signature was not kept with this copy, and {why}"
+
+
+def _was_delivered(kept: Kept, digest: Digest) -> bool:
+    """Whether it lies where CloudTrail delivered it, always with its signature; a copy may have lost that."""
+    return place_of(kept.origin) == (digest.bucket, digest.key)
+
+
+def _signed_in(kept: Kept, digest: Digest) -> Times | None:
+    """When a digest was signed, as far as it can be told: None for a backfill digest that lost its time."""
+    try:
+        if not is_late(digest.key):
+            return digest.starts_at, digest.ends_at + KEY_SLACK
+        made = moment_of((kept.origin.metadata or {}).get(GENERATED))
+        return None if made is None else (made - LATE_KEY_SLACK, made + LATE_KEY_SLACK)
+    except OverflowError:
+        return None
+
+
+def with_note(message: str, note: str) -> str:
+    """`valid: note`, after the notes that are there."""
+    return f"{message}; {note}" if ":" in message else f"{message}: {note}"
 
 
 # A digest beside its neighbours
@@ -217,24 +272,26 @@ def _by_lent(is_lent: bool, lent: Collection[str]) -> Finding:
 def _beside(each: Judged, sha256_raw: str | None, successors: Sequence[Judged], ends: Mapping[Place, datetime]) -> Judged:
     """Compare a digest with what the valid ones after it swear, and with the end of the one before it."""
     status, message = each.status, each.message
+    open_to_doubt = each.is_valid or each.status in UNCHECKED
     for successor in successors:
         digest = successor.digest
-        if digest is None or sha256_raw is None:
+        if digest is None or sha256_raw is None or successor.place == previous_of(digest):
             continue
         if digest.previous_sha256 is not None and digest.previous_sha256.lower() != sha256_raw:
+            status = Status.INVALID_HASH if open_to_doubt else status
             message = f"{message}; {successor.url} swears by other bytes of it"
             if each.is_valid:
-                status, message = Status.INVALID_HASH, f"hash value doesn't match that in {successor.url}"
-        elif each.is_valid and _differs(each, digest):
+                message = f"hash value doesn't match that in {successor.url}"
+        elif open_to_doubt and _differs(each, digest):
             status = Status.INVALID_SIGNATURE
             message = f"signature verification failed: {successor.url} holds another signature of it"
     if status is Status.VALID and each.digest and _ends_before(each.digest, ends):
-        status, message = Status.INVALID_FORMAT, "invalid format: the digest that it names as the one before ends no earlier"
+        message = with_note(message, OUT_OF_ORDER)
     return msgspec.structs.replace(each, status=status, message=message)
 
 
 def _ends_before(digest: Digest, ends: Mapping[Place, datetime]) -> bool:
-    """Whether a digest ends no later than the one that it says came before it: so every loop of digests is found."""
+    """Whether a digest ends no later than the one that it says came before it: so every loop of digests is named."""
     previous = previous_of(digest)
     return previous is not None and previous in ends and ends[previous] >= digest.ends_at
 
@@ -288,6 +345,7 @@ def _missing(place: Place, before: Judged | None, each: Judged, covered: Covered
     ends_at = name.delivered_at if name else each.starts_at
     witness = each.url if each.is_valid else f"{each.url}, itself {each.status},"
     status, message = Status.MISSING_DIGEST, f"not found: {witness} names it as the one before"
+    place = each.expected(place)
     if place in failed:
         status, message = Status.NOT_SYNCED, f"it could not be fetched; {witness} names it"
     elif not (before is not None if each.kept.origin.source == "file" else covered(place, ends_at)):

@@ -13,9 +13,9 @@ import msgspec
 
 from trailscan.evidence.held import Held
 from trailscan.evidence.origin import Origin, name_of, state_of
-from trailscan.evidence.verdict import Status, Verdict
+from trailscan.evidence.verdict import UNCHECKED, Status, Verdict
 from trailscan.findings.chains import Covered, Judged, Window, shown
-from trailscan.findings.whereabouts import Place, file_tail, name_in, place_of, place_url, tail_of, url_of
+from trailscan.findings.whereabouts import Place, name_in, place_of, place_url, tail_in, tail_of, url_of
 from trailscan.records.checking import Checked, Kept, flaw_of_format
 
 
@@ -69,7 +69,7 @@ class Logs:
     def __init__(self, judged: Sequence[Judged], window: Window) -> None:
         self._window = window
         self._claims: dict[Place, list[_Claim]] = defaultdict(list)
-        self._by_tail: dict[object, list[_Claim]] | None = None
+        self._tails: dict[str | None, dict[object, list[_Claim]]] = {}
         self._unseen: dict[int, _Claim] = {}
         self._spans = _Spans(judged)
         number = 0
@@ -78,7 +78,7 @@ class Logs:
             for log in each.digest.logs if each.digest else ():
                 claim = _Claim(number, (log.bucket, log.key), log.sha256, each, counts)
                 self._claims[claim.place].append(claim)
-                if counts and each.is_valid:
+                if counts and (each.is_valid or each.status in UNCHECKED):
                     self._unseen[number] = claim
                 number += 1
 
@@ -89,46 +89,76 @@ class Logs:
             self._unseen.pop(claim.number, None)
         valid = [claim for claim in claims if claim.digest.is_valid]
         if valid:
-            return [_against(kept, checked, claim) for claim in self._chosen(kept, checked, valid) if claim.counts]
-        if not kept.is_log or not self._window.takes(None, kept.delivered_at):
+            return [_against(kept, checked, claim) for claim in _chosen(kept, checked, valid) if claim.counts]
+        if not kept.is_log or not self._window.holds(kept.delivered_at):
             return []
         return [self._uncovered(kept, claims)]
 
     def missing(self, covered: Covered, failed: Collection[Place]) -> Iterator[Verdict]:
-        """What valid digests list and is not held."""
-        for claim in self._unseen.values():
-            name = name_in(claim.place[1])
-            status, message = Status.MISSING_LOG, f"not found: {claim.digest.url} lists it"
-            if claim.place in failed:
-                status, message = Status.NOT_SYNCED, f"it could not be fetched; {claim.digest.url} lists it"
-            elif claim.digest.kept.origin.source == "file":
+        """What digests list and is not held: valid ones, and those that could not be verified."""
+        for claim in _distinct(self._unseen.values()):
+            digest = claim.digest
+            witness = digest.url if digest.is_valid else f"{digest.url}, itself {digest.status},"
+            place = digest.expected(claim.place)
+            name = name_in(place[1])
+            status, message = Status.MISSING_LOG, f"not found: {witness} lists it"
+            if place in failed:
+                status, message = Status.NOT_SYNCED, f"it could not be fetched; {witness} lists it"
+            elif digest.kept.origin.source == "file":
                 message += "; whether its bucket holds it cannot be told from files"
-            elif not covered(claim.place, name.delivered_at if name else claim.digest.starts_at):
-                status, message = Status.NOT_SYNCED, f"it was never asked for; {claim.digest.url} lists it"
-            yield _verdict(place_url(claim.place), status, message, claim)
+            elif not covered(place, name.delivered_at if name else digest.starts_at):
+                status, message = Status.NOT_SYNCED, f"it was never asked for; {witness} lists it"
+            yield _verdict(place_url(place), status, message, claim)
 
     def _claims_on(self, kept: Kept) -> list[_Claim]:
+        """By place; of what lies elsewhere than where CloudTrail delivered it, by what its key or path tells."""
         place = place_of(kept.origin)
-        if place is not None:
-            return self._claims.get(place, [])
-        if self._by_tail is None:
-            self._by_tail = _by_tail(claim for claims in self._claims.values() for claim in claims)
-        tail = file_tail(kept.origin)
-        return self._by_tail.get(tail) or ([] if "/" in tail else self._by_tail.get(name_in(tail), []))
-
-    def _chosen(self, kept: Kept, checked: Checked, claims: list[_Claim]) -> list[_Claim]:
-        """Of a file, whose bucket nobody knows, the claims that its bytes meet, or the first where they meet none."""
-        if place_of(kept.origin) is not None:
-            return claims
-        return [claim for claim in claims if claim.sha256 == checked.sha256_raw] or claims[:1]
+        if place is not None and (found := self._claims.get(place)):
+            return found
+        bucket = None if place is None else place[0]
+        if bucket not in self._tails:
+            claims = (claim for claims in self._claims.values() for claim in claims)
+            self._tails[bucket] = _by_tail(claim for claim in claims if bucket is None or _is_copied(claim, bucket))
+        tail = tail_in(kept.origin)
+        return self._tails[bucket].get(tail) or ([] if "/" in tail else self._tails[bucket].get(name_in(tail), []))
 
     def _uncovered(self, kept: Kept, claims: list[_Claim]) -> Verdict:
-        if claims:
+        status = Status.UNCOVERED
+        digest = next((claim.digest for claim in claims if claim.digest.status in UNCHECKED), None)
+        if digest is not None:
+            status, why = Status.NOT_VERIFIABLE, f"listed only by {digest.url}, which cannot be verified itself"
+        elif claims:
             why = f"listed only by {claims[0].digest.url}, which is {claims[0].digest.status}"
+        elif not self._spans.knows(kept):
+            status, why = Status.NOT_VERIFIABLE, "no digest of its account and region is held"
         else:
             why = self._spans.why_not(kept)
         url, account, region, at = url_of(kept.origin), kept.account_id, kept.region, kept.delivered_at
-        return Verdict("log", url, Status.UNCOVERED, why, kept.object_id, account, region, None, at, at)
+        return Verdict("log", url, status, why, kept.object_id, account, region, None, at, at)
+
+
+def _is_copied(claim: _Claim, bucket: str) -> bool:
+    """Whether a claim can be on an object of this bucket that was delivered to another: by a copy in it, or in a folder."""
+    found = place_of(claim.digest.kept.origin)
+    return claim.digest.is_copy and (found is None or found[0] == bucket)
+
+
+def _distinct(claims: Iterable[_Claim]) -> list[_Claim]:
+    """Claims that say the same once: a digest may be held in its place and as a copy."""
+    found: dict[object, _Claim] = {}
+    for claim in claims:
+        said = claim.place, claim.sha256, claim.digest.place, claim.digest.expected(claim.place), claim.counts
+        found.setdefault(said, claim)
+    return list(found.values())
+
+
+def _chosen(kept: Kept, checked: Checked, claims: list[_Claim]) -> list[_Claim]:
+    """Of what was recognised by name only, the claims that its bytes meet, or the first where they meet none."""
+    if len(claims) == 1:
+        return claims
+    if all(claim.place == place_of(kept.origin) for claim in claims):
+        return list({(claim.sha256, claim.digest.place, claim.counts): claim for claim in reversed(claims)}.values())
+    return [claim for claim in claims if claim.sha256 == checked.sha256_raw][:1] or claims[:1]
 
 
 def _by_tail(claims: Iterable[_Claim]) -> dict[object, list[_Claim]]:
@@ -151,14 +181,15 @@ def _against(kept: Kept, checked: Checked, claim: _Claim) -> Verdict:
     elif checked.sha256_raw != claim.sha256:
         status, message = Status.INVALID_HASH, f"hash value doesn't match that in {claim.digest.url}"
     else:
-        status, message = Status.VALID, _how_sure(kept, checked)
+        status, message = Status.VALID, _how_sure(kept, checked, claim)
     return _verdict(url_of(kept.origin), status, message, claim, kept.object_id)
 
 
-def _how_sure(kept: Kept, checked: Checked) -> str:
-    if kept.origin.source == "s3":
+def _how_sure(kept: Kept, checked: Checked, claim: _Claim) -> str:
+    if place_of(kept.origin) == claim.place:
         return "valid"
-    by = "its path from AWSLogs/ on" if "/" in file_tail(kept.origin) else "its file name"
+    what = "key" if kept.origin.source == "s3" else "path"
+    by = f"its {what} from AWSLogs/ on" if "/" in tail_in(kept.origin) else "its file name"
     return f"valid: {checked.flaw or 'a copy'}; recognised by {by} and its hash, its bucket is the digest's word"
 
 
@@ -173,12 +204,19 @@ class _Spans:
 
     def __init__(self, judged: Sequence[Judged]) -> None:
         self._by_region: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
+        self._known = {(each.chain.account_id, each.chain.region) for each in judged if each.chain}
         for each in judged:
             if each.chain and each.starts_at and each.ends_at and each.is_valid:
                 spans = self._by_region[each.chain.account_id, each.chain.region]
                 spans.append((each.starts_at, each.ends_at, each.url))
         for spans in self._by_region.values():
             spans.sort()
+
+    def knows(self, kept: Kept) -> bool:
+        """Whether any digest of a log's account and region is held, or the log's name does not tell these."""
+        if kept.account_id is None or kept.region is None:
+            return bool(self._known)
+        return (kept.account_id, kept.region) in self._known
 
     def why_not(self, kept: Kept) -> str:
         """Why no valid digest lists a log object."""

@@ -38,6 +38,18 @@ def file_tail(origin: Origin) -> str:
     return tail_of(origin.path if origin.member is None else origin.member)
 
 
+def tail_in(origin: Origin) -> str:
+    """The tail of the key that an object was fetched from, or of the path of a file."""
+    return tail_of(origin.key) if origin.source == "s3" else file_tail(origin)
+
+
+def beside(found: Place, place: Place) -> Place:
+    """Where a copy of an object should lie whose own place is `place`, by where a copy of another one was found."""
+    tail = tail_of(found[1])
+    wanted = tail_of(place[1])
+    return found[0], found[1][: len(found[1]) - len(tail)] + (wanted if "/" in tail else wanted.rpartition("/")[2])
+
+
 def name_in(key: str) -> ObjectName | None:
     """What the file name of a key or path tells."""
     return parse_name(key.replace("\\", "/").rpartition("/")[2])

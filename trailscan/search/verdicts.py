@@ -2,14 +2,16 @@
 
 import msgspec
 
+from trailscan.evidence.verdict import OUT_OF_ORDER
 from trailscan.search.table import Table
 from trailscan.search.tables import table_of
 from trailscan.store.database import Connection, run
 
 _COLUMNS = "kind, object, status, message, object_id, account_id, region, trail, starts_at, ends_at"
-_ORDER = """list_position(['digest', 'log', 'archive', 'custody'], kind), account_id, region, trail, ends_at, object, status,
-            message, object_id"""
-_QUIET = "('VALID', 'UNCOVERED', 'NOT_SYNCED')"
+_ORDER = """list_position(['digest', 'log', 'archive', 'key', 'custody'], kind), account_id, region, trail, ends_at, object,
+            status, message, object_id"""
+_NAMED = f"""(status NOT IN ('VALID', 'UNCOVERED', 'NOT_SYNCED', 'NOT_VERIFIABLE')
+           OR (status = 'NOT_VERIFIABLE' AND kind = 'key') OR contains(message, '{OUT_OF_ORDER}'))"""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -28,9 +30,7 @@ def verdicts_table(connection: Connection) -> Table:
 
 def notable_table(connection: Connection) -> Table:
     """Kind, object, status and message of the verdicts that a report names one by one."""
-    return table_of(
-        connection.execute(f"SELECT kind, object, status, message FROM verdicts WHERE status NOT IN {_QUIET} ORDER BY {_ORDER}")
-    )
+    return table_of(connection.execute(f"SELECT kind, object, status, message FROM verdicts WHERE {_NAMED} ORDER BY {_ORDER}"))
 
 
 def told_table(connection: Connection) -> Table:
@@ -49,6 +49,19 @@ def some(connection: Connection, kind: str, status: str, limit: int) -> list[tup
     """The first few objects of a kind and status, with their messages."""
     found = f"SELECT object, message FROM verdicts WHERE kind = ? AND status = ? ORDER BY {_ORDER} LIMIT {limit:d}"
     return [(url, message) for url, message in run(connection, found, [kind, status])]
+
+
+def noted(connection: Connection, note: str, limit: int) -> tuple[int, list[str]]:
+    """How many digests have this note in their message, and the first few of them."""
+    where = "FROM verdicts WHERE kind = 'digest' AND contains(message, ?)"
+    number = run(connection, f"SELECT count(*) {where}", [note])[0][0]
+    return number, [url for (url,) in run(connection, f"SELECT object {where} ORDER BY {_ORDER} LIMIT {limit:d}", [note])]
+
+
+def keys_of(connection: Connection) -> list[tuple[str, str, str]]:
+    """The public keys that are held: what each is called, its status and where it came from."""
+    found = "SELECT object, status, message FROM verdicts WHERE kind = 'key' ORDER BY region, object"
+    return [(name, status, message) for name, status, message in run(connection, found)]
 
 
 def span_found(connection: Connection) -> tuple[object, object]:

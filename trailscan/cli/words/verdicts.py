@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from trailscan.evidence.verdict import HARMLESS, Status
+from trailscan.errors import ExitCode
+from trailscan.evidence.verdict import COPIED, INVALID, OUT_OF_ORDER, UNCHECKED, Status
 from trailscan.views.amounts import count
 from trailscan.views.escape import for_terminal
 
@@ -15,11 +16,14 @@ if TYPE_CHECKING:  # it loads DuckDB, which mere words do not need
     from trailscan.search.verdicts import Tally
 
 NAMED = 3  # objects of a kind that are named in the summary
-_TYPES = {"digest": "Digest file", "log": "Log file", "archive": "Archive", "custody": "Custody"}
+_TYPES = {"digest": "Digest file", "log": "Log file", "archive": "Archive", "custody": "Custody", "key": "Public key"}
 _LATE = "_backfill."
 
 Some = Callable[[str, str, int], list[tuple[str, str]]]
 """The first few objects of a kind and status, with messages."""
+
+Noted = Callable[[str, int], tuple[int, list[str]]]
+"""How many digests have a note in their message, and the first few of them."""
 
 
 def line(kind: str, url: str, status: str, message: str) -> str:
@@ -31,9 +35,11 @@ def line(kind: str, url: str, status: str, message: str) -> str:
     return f"{late}{_TYPES[kind]}\t{for_terminal(url)}\t{for_terminal(said)}"
 
 
-def holds(counted: "Sequence[Tally]") -> bool:
-    """Whether nothing is invalid or missing."""
-    return not any(_is_failure(each.status) for each in counted)
+def exit_code(counted: "Sequence[Tally]") -> ExitCode:
+    """4 where anything is invalid or missing, 3 where a digest or a key could not be verified, else 0."""
+    if any(_is_failure(each.status) for each in counted):
+        return ExitCode.NOT_VERIFIED
+    return ExitCode.DAMAGED if _unchecked(counted, "digest", "key") else ExitCode.DONE
 
 
 def counts(counted: "Sequence[Tally]") -> dict[str, int]:
@@ -46,13 +52,19 @@ def counts(counted: "Sequence[Tally]") -> dict[str, int]:
 
 
 def summary(
-    counted: "Sequence[Tally]", requested: tuple[datetime | None, datetime | None], found: tuple[object, object], some: Some
+    counted: "Sequence[Tally]",
+    requested: tuple[datetime | None, datetime | None],
+    found: tuple[object, object],
+    some: Some,
+    noted: Noted,
+    keys: Sequence[tuple[str, str, str]],
 ) -> Iterator[str]:
     """What all of it amounts to."""
     yield ""
     yield f"Results requested for {_span(*requested)}"
     if not _sum(counted, "digest"):
-        yield "No digests found: nothing could be checked against CloudTrail's signatures, since no digests are held"
+        where = "no digests are held" if requested == (None, None) else "no digest of that time is held"
+        yield f"No digests found: nothing could be checked against CloudTrail's signatures, since {where}"
     elif found[0] is None:
         yield "No valid digests found in range"
     else:
@@ -61,6 +73,8 @@ def summary(
     yield from _ratio(counted, "digest", "digest files", False)
     yield from _ratio(counted, "digest", "backfill digest files", True)
     yield from _ratio(counted, "log", "log files", False)
+    yield from _notes(noted)
+    yield from _keys(keys)
     yield from _archive(counted)
     yield from _others(counted, some)
     yield from _custody(counted)
@@ -72,11 +86,17 @@ def basis(counted: "Sequence[Tally]") -> list[str]:
     digests = _sum(counted, "digest", Status.VALID)
     failures = sum(each.number for each in counted if _is_failure(each.status))
     said = count(failures, "thing") + " invalid or missing" if failures else "nothing invalid or missing"
+    if unchecked := _unchecked(counted, "digest", "key"):
+        said += f"; {count(unchecked, 'digest or key', 'digests and keys')} could not be verified"
     return [f"{said}; {count(objects, 'object')} read, {count(digests, 'valid digest')}"]
 
 
 def _is_failure(status: str) -> bool:
-    return status not in HARMLESS
+    return status in INVALID
+
+
+def _unchecked(counted: "Sequence[Tally]", *kinds: str) -> int:
+    return sum(each.number for each in counted if each.kind in kinds and each.status in UNCHECKED)
 
 
 def _sum(counted: "Sequence[Tally]", kind: str, status: str | None = None) -> int:
@@ -87,9 +107,35 @@ def _ratio(counted: "Sequence[Tally]", kind: str, noun: str, late: bool) -> Iter
     of_kind = [each for each in counted if each.kind == kind and each.late == late]
     valid = sum(each.number for each in of_kind if each.status == Status.VALID)
     invalid = sum(each.number for each in of_kind if _is_failure(each.status))
-    total = valid + invalid
+    unchecked = _unchecked(of_kind, kind)
+    total = valid + invalid + unchecked
     if total:
-        yield f"{valid}/{total} {noun} valid" + (f", {invalid}/{total} {noun} INVALID" if invalid else "")
+        parts = [
+            (valid, "valid"),
+            *((number, state) for number, state in ((invalid, "INVALID"), (unchecked, "NOT_VERIFIABLE")) if number),
+        ]
+        yield ", ".join(f"{number}/{total} {noun} {state}" for number, state in parts)
+
+
+def _notes(noted: Noted) -> Iterator[str]:
+    """What is told of valid digests, and is no failure."""
+    for note, name, told in (
+        (COPIED, "copies", "elsewhere than where CloudTrail delivered them: checked for the place they name"),
+        (OUT_OF_ORDER, "order", "that end no later than the one they name as the one before: checked, with their logs"),
+    ):
+        number, urls = noted(note, NAMED)
+        if number:
+            yield f"{name}: {count(number, 'digest file')} {told}"
+            yield from (f"  {for_terminal(url)}" for url in urls)
+
+
+def _keys(keys: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Every key by which a digest can be verified, and where it came from."""
+    if keys:
+        yield f"keys: {count(len(keys), 'public key')}"
+    for name, status, message in keys:
+        said = message if status == Status.VALID else f"{status}: {message}"
+        yield f"  {for_terminal(name)}: {for_terminal(said)}"
 
 
 def _archive(counted: "Sequence[Tally]") -> Iterator[str]:
@@ -101,11 +147,12 @@ def _archive(counted: "Sequence[Tally]") -> Iterator[str]:
 
 
 def _others(counted: "Sequence[Tally]", some: Some) -> Iterator[str]:
-    """Gaps, logs without digests, and what was never fetched: told, and no failure."""
+    """Gaps, logs without digests, what could not be verified and what was never fetched: told, and no failure."""
     if gaps := _sum(counted, "digest", Status.GAP):
         yield f"gaps: {count(gaps, 'time')} for which CloudTrail made no digest"
     for status, told in (
         (Status.UNCOVERED, "held, and no valid digest speaks of it"),
+        (Status.NOT_VERIFIABLE, "held, and what it takes to verify it is not"),
         (Status.NOT_SYNCED, "named by a digest, and never fetched"),
     ):
         for kind, noun in (("log", "log file"), ("digest", "digest file"), ("archive", "object")):
