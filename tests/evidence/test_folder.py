@@ -196,7 +196,7 @@ def test_a_damaged_tar_gives_what_it_can_and_tells_the_rest(tmp_path):
         "short.tar": (whole[: second + 700], "unexpected end"),
         "cut.tar": (whole[:second], "no end mark"),
         "bent.tar": (whole[:second] + b"?" * 512 + whole[second + 512 :], "no tar from byte 2,560 on"),
-        "two.tar": (whole + whole, "no tar from byte"),
+        "two.tar": (whole + whole, "behind its end mark: read again from the next header"),
         "packed.tgz": (gzip.compress(whole)[:-9], "end-of-stream"),
         "not.tar": (b"{}" * 600, "invalid header"),
         "empty.tar": (b"", "empty"),

@@ -1,38 +1,42 @@
-"""Objects within tars and zips: found and read again where they lie, never extracted; names inside are labels, not paths."""
+"""Objects within tars and zips: found and read again where they lie, never extracted; names inside are labels, not paths.
 
-import bz2
+Whoever made the file is not trusted: sizes and positions are checked against the file, and reading is bounded.
+"""
+
 import calendar
-import gzip
 import lzma
 import os
 import re
 import struct
-import tarfile
 import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import IO, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
+from trailscan.evidence import tar
+from trailscan.evidence.inflated_stream import InflatedStream
 from trailscan.evidence.local import LocalObject, Problem, Survey, can_hold_records, display_name, is_foreign, printable, sane
+from trailscan.evidence.regular_file import open_descriptor, open_regular
+from trailscan.evidence.zip_directory import check_directory, flaw_of_entry, overlapping
 
 _TAR, _ZIP = ".tar", ".zip"
-_PACKED_TARS: dict[str, Callable[[str], "_Stream"]] = {
-    ".tar.gz": gzip.GzipFile,
-    ".tgz": gzip.GzipFile,
-    ".tar.bz2": bz2.BZ2File,
-    ".tbz2": bz2.BZ2File,
-    ".tar.xz": lzma.LZMAFile,
-    ".txz": lzma.LZMAFile,
+_PACKED_TARS = {
+    ".tar.gz": "gzip",
+    ".tgz": "gzip",
+    ".tar.bz2": "bzip2",
+    ".tbz2": "bzip2",
+    ".tar.xz": "xz",
+    ".txz": "xz",
 }
 _CONTAINERS = (_TAR, _ZIP, *_PACKED_TARS)
-_LARGEST_TAR_HEADER = 1 << 20  # a name or pax header; a hostile one could claim gigabytes
 _PIECE = 1 << 20
-# All that hostile bytes can make the standard library's readers raise.
+
+# All that hostile bytes can make the readers raise.
 UNREADABLE = (
-    OSError, EOFError, ValueError, RuntimeError, LookupError, OverflowError, struct.error,
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    OSError, EOFError, ValueError, RuntimeError, LookupError, OverflowError, MemoryError, struct.error,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 
 
@@ -47,8 +51,8 @@ def read_member(obj: LocalObject, limit: int) -> bytes:
     if container == _ZIP:
         return _ZIPS.get(obj.path).read(obj, limit)
     if container == _TAR:
-        with closing(_open_tar(obj.path)) as tar:
-            return _read_at(tar, obj)
+        with closing(_open_tar(obj.path)) as stream:
+            return _read_at(stream, obj)
     return _read_at(_TARS.get(obj.path), obj)
 
 
@@ -84,67 +88,39 @@ def _member(found: LocalObject, survey: Survey) -> Iterator[LocalObject]:
 # Tars
 
 
-class _Stream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, offset: int, /) -> int: ...
-    def tell(self) -> int: ...
-    def close(self) -> None: ...
-
-
-class _Wary:
-    """A tar's bytes for tarfile, which would otherwise read a header of any size it is told."""
-
-    def __init__(self, stream: _Stream) -> None:
-        self.tell, self.seek, self._read = stream.tell, stream.seek, stream.read
-
-    def read(self, size: int) -> bytes:
-        if size > _LARGEST_TAR_HEADER:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
-        return self._read(size)
-
-
-def _open_tar(path: str) -> _Stream:
+def _open_tar(path: str) -> tar.Stream:
     container = container_of(path) or _TAR
-    return open(path, "rb") if container == _TAR else _PACKED_TARS[container](path)
+    if container == _TAR:
+        return tar.FileStream(open_descriptor(path))
+    return InflatedStream(path, _PACKED_TARS[container])
 
 
 def _tar_members(path: str, survey: Survey) -> Iterator[LocalObject]:
-    with closing(_open_tar(path)) as stream, tarfile.open(fileobj=cast("IO[bytes]", _Wary(stream)), mode="r:") as tar:
-        while (info := tar.next()) is not None:
-            vars(tar)["members"].clear()  # tarfile keeps them all: memory must stay flat
-            label = f"{path}!{info.name}"
-            if info.issparse():
-                survey.problems.append(Problem(printable(label), "a sparse member is not read"))
-            elif info.isreg():
-                found = LocalObject(path, _last_part(info.name), info.size, sane(info.mtime), info.name, info.offset_data)
-                yield from _member(found, survey)
-            elif not info.isdir():
+    with closing(_open_tar(path)) as stream:
+        end = stream.size() if isinstance(stream, tar.FileStream) else None
+        for found in tar.members(stream, end):
+            if isinstance(found, tar.Flaw):
+                label = path if found.name is None else f"{path}!{found.name}"
+                survey.problems.append(Problem(printable(label), found.reason))
+            elif found.kind is tar.Kind.FILE:
+                name = _last_part(found.name)
+                yield from _member(LocalObject(path, name, found.size, sane(found.mtime), found.name, found.offset), survey)
+            elif found.kind is tar.Kind.SPARSE:
+                survey.problems.append(Problem(printable(f"{path}!{found.name}"), "a sparse member is not read"))
+            elif found.kind is tar.Kind.OTHER:
                 survey.passed_over["links and devices in a tar"] += 1
-        reason = _ill_end(stream, tar.offset)
-        if reason:
-            survey.problems.append(Problem(printable(path), reason))
 
 
-def _ill_end(stream: _Stream, offset: int) -> str:
-    """Say what is wrong after the last member: tarfile stops without a word at a broken header."""
-    stream.seek(offset)
-    has_end = False
-    while piece := stream.read(_PIECE):
-        if piece.strip(b"\0"):
-            return f"no tar from byte {offset:,} on: what follows was not read"
-        has_end = True
-    return "" if has_end else "the tar has no end mark: it may be cut short"
-
-
-def _read_at(tar: _Stream, obj: LocalObject) -> bytes:
-    tar.seek(obj.offset or 0)
-    data = tar.read(obj.bytes)
-    while len(data) < obj.bytes:
-        more = tar.read(obj.bytes - len(data))
-        if not more:
-            raise EOFError(f"the archive ends {obj.bytes - len(data):,} bytes too early")
-        data += more
-    return data
+def _read_at(stream: tar.Stream, obj: LocalObject) -> bytes:
+    stream.seek(obj.offset or 0)
+    pieces: list[bytes] = []
+    wanted = obj.bytes
+    while wanted > 0 and (piece := stream.read(min(wanted, _PIECE))):
+        pieces.append(piece)
+        wanted -= len(piece)
+    if wanted > 0:
+        raise EOFError(f"the archive ends {wanted:,} bytes too early")
+    return b"".join(pieces)
 
 
 # Zips
@@ -154,9 +130,21 @@ class _Zip:
     """An open zip whose members are found by place and name, for several may share a name."""
 
     def __init__(self, path: str) -> None:
-        self.file = zipfile.ZipFile(path)
-        self.close = self.file.close
+        with open_regular(path) as file:
+            check_directory(file)
+        self._raw = open_regular(path)
+        self.file = zipfile.ZipFile(self._raw)
         self.members = {(info.header_offset, info.filename): info for info in self.file.infolist()}
+        self.overlapping = overlapping(self.file)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        self._raw.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_raw"):
+            self._raw.close()
 
     def read(self, obj: LocalObject, limit: int) -> bytes:
         info = self.members[obj.offset or 0, obj.member or ""]
@@ -165,12 +153,13 @@ class _Zip:
 
 
 def _zip_members(path: str, survey: Survey) -> Iterator[LocalObject]:
-    for info in _ZIPS.get(path).members.values():
+    opened = _ZIPS.get(path)
+    for info in opened.members.values():
         found = LocalObject(path, _last_part(info.filename), info.file_size, _zip_time(info), info.filename, info.header_offset)
         if info.is_dir():
             continue
-        if info.flag_bits & 1:
-            survey.problems.append(Problem(display_name(found), "the member is encrypted"))
+        if reason := flaw_of_entry(info, info in opened.overlapping):
+            survey.problems.append(Problem(display_name(found), reason))
         else:
             yield from _member(found, survey)
 
@@ -215,7 +204,7 @@ class _LastOpened(threading.local, Generic[_Handle]):
 
 
 _ZIPS = _LastOpened(_Zip)
-_TARS = _LastOpened(_open_tar)
+_TARS: _LastOpened[tar.Stream] = _LastOpened(_open_tar)
 
 
 def _last_part(name: str) -> str:

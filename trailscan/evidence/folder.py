@@ -5,6 +5,7 @@ or a count in `Survey.passed_over`), so nothing is left out silently.
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
@@ -21,6 +22,7 @@ from trailscan.evidence.local import (
     printable,
     sane,
 )
+from trailscan.evidence.regular_file import open_descriptor
 
 DATABASE = "trailscan.duckdb"  # beside `objects/` it marks a folder as an archive of ours
 LARGEST = 2 << 30  # bytes of one object; CloudTrail's own reach some hundred MB inflated
@@ -63,7 +65,11 @@ def read_bytes(obj: LocalObject, limit: int = LARGEST) -> bytes:
 def _find(path: str, survey: Survey) -> Iterator[LocalObject]:
     if not os.path.isdir(path):
         try:
-            yield from _take(path, os.path.basename(path), os.stat(path), survey)
+            found = os.stat(path)
+            if stat.S_ISREG(found.st_mode):
+                yield from _take(path, os.path.basename(path), found, survey)
+            else:
+                survey.problems.append(Problem(printable(path), "neither a file nor a folder"))
         except OSError as error:  # it was there a moment ago
             survey.problems.append(Problem(printable(path), cause(error)))
         return
@@ -116,9 +122,9 @@ def _is_wanted(entry: os.DirEntry[str], inside: str, survey: Survey) -> bool:
     return container_of(entry.name) is not None or can_hold_records(entry.name, survey)
 
 
-def _take(path: str, name: str, stat: os.stat_result, survey: Survey) -> Iterator[LocalObject]:
+def _take(path: str, name: str, found: os.stat_result, survey: Survey) -> Iterator[LocalObject]:
     if container_of(name) is None:
-        yield LocalObject(path, name, stat.st_size, sane(stat.st_mtime))
+        yield LocalObject(path, name, found.st_size, sane(found.st_mtime))
         return
     try:
         yield from members(path, survey)
@@ -127,7 +133,7 @@ def _take(path: str, name: str, stat: os.stat_result, survey: Survey) -> Iterato
 
 
 def _read_file(path: str, expected: int, limit: int) -> bytes:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    handle = open_descriptor(path)
     try:
         data = os.read(handle, expected + 1)  # one byte more shows that there is no more: one call for nearly all
         if len(data) == expected:

@@ -6,7 +6,6 @@ Rule files are hostile: what is read is bounded, nothing outside a folder is fol
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
@@ -16,6 +15,7 @@ import msgspec
 
 from trailscan import __version__
 from trailscan.errors import UsageError
+from trailscan.evidence.regular_file import open_regular
 from trailscan.findings.rule import LEVELS, Compiled, Uncompiled
 
 BUILTIN = "builtin"  # in place of a path: the rules that come with trailscan
@@ -228,10 +228,8 @@ def _not_taken(entry: Entry, inside: str) -> str:
 
 
 def _text_of(place: str) -> bytes:
-    """The bytes of a file; opening one that is none, such as a pipe, must not wait for what will never come."""
-    with open(os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is not a file")
+    """The bytes of a file."""
+    with open_regular(place) as file:
         text = file.read(LARGEST + 1)
     if len(text) > LARGEST:
         raise ValueError(f"it has more than {LARGEST:,} bytes")

@@ -177,7 +177,10 @@ def _read(found: LocalObject) -> Reading:
         data = read_bytes(found)
     except SourceError as error:
         return unreadable(str(error))
-    return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_all)
+    try:
+        return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_all)
+    except Exception as error:  # noqa: BLE001 - one object must never take its neighbours with it, whatever it is
+        return unreadable(f"reading it failed with {type(error).__name__}: {error}")
 
 
 def _outcome(object_id: int, reading: Reading) -> Outcome:

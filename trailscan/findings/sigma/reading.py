@@ -13,7 +13,24 @@ from sigma.rule.base import SigmaYAMLLoader
 
 LARGEST = 1 << 20  # bytes of a file; the largest rules that are published have some tens of thousands
 DEEPEST = 40  # levels of lists and mappings
+LONGEST_NUMBER = 100  # characters
 MOST = 20_000  # values, each alias counted as all that it stands for
+
+
+class _Loader(SigmaYAMLLoader):
+    """A safe loader that refuses a key twice, and reads no number in base 60: those take quadratic time, and are times."""
+
+
+def _plain_number(loader: _Loader, node: yaml.ScalarNode) -> object:
+    """An integer or a fraction; the text itself where it is written in base 60 or has more digits than any number needs."""
+    text = loader.construct_scalar(node)
+    if ":" in text or len(text) > LONGEST_NUMBER:
+        return text
+    return loader.construct_yaml_int(node) if node.tag.endswith(":int") else loader.construct_yaml_float(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _plain_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _plain_number)
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -40,7 +57,7 @@ def documents(text: bytes) -> list[Document]:
     try:
         decoded = text.decode("utf-8-sig")
         _measure(yaml.parse(decoded, Loader=yaml.CSafeLoader))
-        contents = list(yaml.load_all(decoded, Loader=SigmaYAMLLoader))  # a safe loader that refuses a key twice
+        contents = list(yaml.load_all(decoded, Loader=_Loader))
     except UnicodeDecodeError as error:
         raise Unreadable("not UTF-8", f"byte {error.start:,}") from error
     except yaml.MarkedYAMLError as error:
