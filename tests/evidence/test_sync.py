@@ -18,7 +18,8 @@ from trailscan.evidence.archive import Archive
 from trailscan.evidence.held import Held
 from trailscan.evidence.listing import Scope, Survey, parts_of
 from trailscan.evidence.origin import Origin, name_of, state_of
-from trailscan.evidence.s3 import Bucket, Listed, ObjectRefused
+from trailscan.evidence.pages import Listed
+from trailscan.evidence.s3 import Bucket, ObjectRefused
 from trailscan.evidence.sync import Missing, Sync
 
 ALL = Scope()

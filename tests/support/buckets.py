@@ -136,9 +136,9 @@ def start_of(query: dict[str, str]) -> bytes:
     return after + b"\0" if after else b""
 
 
-def listing_xml(bucket: Bucket, query: dict[str, str], is_archived: Callable[[str], bool]) -> bytes:
-    """One page of ListObjectsV2, or of ListObjects when the query has no `list-type=2`."""
-    limit = min(int(query.get("max-keys", MOST_PER_PAGE)), MOST_PER_PAGE)
+def listing_xml(bucket: Bucket, query: dict[str, str], is_archived: Callable[[str], bool], most: int = MOST_PER_PAGE) -> bytes:
+    """One page of ListObjectsV2, or of ListObjects when the query has no `list-type=2`, of at most so many keys."""
+    limit = min(int(query.get("max-keys", most)), most)
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     page = page_of(bucket.keys, os.fsencode(prefix), os.fsencode(delimiter), start_of(query), limit)
     as_url = query.get("encoding-type") == "url"
@@ -153,6 +153,44 @@ def listing_xml(bucket: Bucket, query: dict[str, str], is_archived: Callable[[st
         parts.append(f"<Contents><Key>{name(key)}</Key>{described}</Contents>")
     parts += [f"<CommonPrefixes><Prefix>{name(os.fsdecode(each))}</Prefix></CommonPrefixes>" for each in page.prefixes]
     return f"{DECLARATION}<ListBucketResult {XMLNS}>{''.join(parts)}</ListBucketResult>".encode()
+
+
+def spoiled_listing(fault: str, query: dict[str, str], page: Callable[[dict[str, str]], bytes]) -> bytes:
+    """A page of ListObjectsV2 as S3 would never give it; `page` gives the right answer to a query.
+
+    no-token: there is more, and it does not say where; same-token: the token asked with comes back; page-again: the first
+    page in place of any that a token asks for; stuck: the first page, whatever is asked for, and always more. The rest is as
+    it says.
+    """
+    right = page(query).decode()
+    token = re.compile("<NextContinuationToken>.*?</NextContinuationToken>")
+    contents = re.compile("<Contents>.*?</Contents>", re.DOTALL)
+    first = page({name: value for name, value in query.items() if name not in {"continuation-token", "start-after"}}).decode()
+    spoiled: dict[str, Callable[[], str]] = {
+        "no-token": lambda: token.sub("", right),
+        "same-token": lambda: _with_token(right, token, query.get("continuation-token")),
+        "page-again": lambda: (
+            right
+            if "continuation-token" not in query
+            else contents.sub("", right).replace("<MaxKeys>", f"{''.join(contents.findall(first))}<MaxKeys>")
+        ),
+        "stuck": lambda: (
+            token.sub("", first)
+            .replace("<IsTruncated>false", "<IsTruncated>true")
+            .replace("<MaxKeys>", "<NextContinuationToken>stuck</NextContinuationToken><MaxKeys>")
+        ),
+        "disorder": lambda: contents.sub("", right).replace("<MaxKeys>", f"{''.join(contents.findall(right)[::-1])}<MaxKeys>"),
+        "negative-size": lambda: re.sub("<Size>.*?<", "<Size>-5<", right, count=1),
+        "huge-size": lambda: re.sub("<Size>.*?<", f"<Size>{2**63 + 1}<", right, count=1),
+        "other-count": lambda: re.sub("<KeyCount>.*?<", "<KeyCount>7777<", right),
+        "no-listing": lambda: "<html><body>Sign in to the guest network</body></html>",
+        "foreign": lambda: right.replace("<MaxKeys>", "<Contents><Key>elsewhere</Key><Size>1</Size></Contents><MaxKeys>"),
+    }
+    return spoiled[fault]().encode()
+
+
+def _with_token(text: str, token: "re.Pattern[str]", asked: str | None) -> str:
+    return text if asked is None else token.sub(f"<NextContinuationToken>{asked}</NextContinuationToken>", text)
 
 
 def _paging(query: dict[str, str], page: Page, name: Callable[[str], str]) -> list[str]:

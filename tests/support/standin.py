@@ -24,9 +24,23 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from tests.support.buckets import DECLARATION, XMLNS, StoredObject, error_xml, listing_xml, read_bucket
+from tests.support.buckets import (
+    DECLARATION,
+    MOST_PER_PAGE,
+    XMLNS,
+    StoredObject,
+    error_xml,
+    listing_xml,
+    read_bucket,
+    spoiled_listing,
+)
 
-FaultName = Literal["slowdown", "reset", "stall", "short", "length", "denied", "expired", "archived"]
+FaultName = Literal[
+    "slowdown", "reset", "stall", "short", "length", "denied", "expired", "archived",
+    "no-token", "same-token", "page-again", "stuck", "disorder", "negative-size", "huge-size", "other-count", "no-listing",
+    "foreign",
+]  # fmt: skip
+SPOILED_BODIES = frozenset({"reset", "stall", "short", "length"})
 
 KEPT_OBJECT = 1 << 20  # bytes; larger objects are streamed from disk each time
 KEPT_TOTAL = 512 << 20  # bytes of the smaller ones that are kept in memory
@@ -58,7 +72,8 @@ class Rule:
     For operation ListObjects (either version) the key is the prefix asked for; `seconds` is how long a stall lasts
     between headers and body.
     slowdown, denied, expired and archived are answers; reset, short and length spoil the body: a TCP reset in its
-    middle, a close before its end, a shorter one that is whole by its own Content-Length.
+    middle, a close before its end, a shorter one that is whole by its own Content-Length. What listings alone
+    can have is in `buckets.spoiled_listing`.
     """
 
     match: str
@@ -71,8 +86,8 @@ class Rule:
 class Shop:
     """All that connections share: the buckets, the faults, the counters and the answers kept in memory."""
 
-    def __init__(self, root: str, faults_file: str | None, region: str) -> None:
-        self.root, self.faults_file, self.region = root, faults_file, region
+    def __init__(self, root: str, faults_file: str | None, region: str, page: int) -> None:
+        self.root, self.faults_file, self.region, self.page = root, faults_file, region, page
         self.refresh()
 
     def refresh(self) -> None:
@@ -233,7 +248,20 @@ class Connection(asyncio.Protocol):
             region = "" if self.shop.region == "us-east-1" else self.shop.region
             self._write_xml(f"{DECLARATION}<LocationConstraint {XMLNS}>{region}</LocationConstraint>".encode())
         else:
-            self._write_xml(listing_xml(self.shop.buckets[request.bucket], request.query, self.shop.is_archived))
+            self._list(request, fault)
+
+    def _list(self, request: Request, fault: Rule | None) -> None:
+        def page(query: dict[str, str]) -> bytes:
+            return listing_xml(self.shop.buckets[request.bucket], query, self.shop.is_archived, self.shop.page)
+
+        if fault is None:
+            self._write_xml(page(request.query))
+        elif fault.fault in SPOILED_BODIES:
+            body = page(request.query)
+            kind = "Content-Type: application/xml\r\n"
+            self._begin(self._send_spoiled(head_of(200, len(body), kind), kind, body, fault))
+        else:
+            self._write_xml(spoiled_listing(fault.fault, request.query, page))
 
     def _answer_object(self, request: Request) -> None:
         operation = "GetObject" if request.method == "GET" else "HeadObject"
@@ -326,15 +354,17 @@ class Standin:
     `url` is the endpoint. `refresh()` must follow any change of the tree; `refresh(faults=...)` also changes the rules.
     """
 
-    def __init__(self, root: Path | str, faults: Sequence[Rule] = (), region: str = "us-east-1") -> None:
+    def __init__(
+        self, root: Path | str, faults: Sequence[Rule] = (), region: str = "us-east-1", page: int = MOST_PER_PAGE
+    ) -> None:
         self.url = ""
-        self._root, self._faults, self._region = str(root), faults, region
+        self._root, self._faults, self._region, self._page = str(root), faults, region, page
 
     def __enter__(self) -> Self:
         self._scratch = tempfile.TemporaryDirectory(prefix="standin-")
         self._write_faults(self._faults)
         command = [sys.executable, "-m", "tests.support.standin", self._root, "--region", self._region]
-        command += ["--faults", str(self._faults_file)]
+        command += ["--faults", str(self._faults_file), "--page", str(self._page)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
         assert self._process.stdout
         self.url = self._process.stdout.readline().strip()
@@ -381,8 +411,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--faults", help="JSON file: a list of rules {match, fault, times, seconds, operation}")
     parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--page", type=int, default=MOST_PER_PAGE, help="keys in a page of a listing")
     options = parser.parse_args()
-    asyncio.run(serve(Shop(os.path.abspath(options.root), options.faults, options.region), options.port))
+    shop = Shop(os.path.abspath(options.root), options.faults, options.region, options.page)
+    asyncio.run(serve(shop, options.port))
 
 
 if __name__ == "__main__":

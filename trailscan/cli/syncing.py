@@ -23,7 +23,8 @@ from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
 from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, Survey, parts_of
 from trailscan.evidence.origin import Origin, name_of, naming_of
-from trailscan.evidence.s3 import Bucket, Listed
+from trailscan.evidence.pages import Listed
+from trailscan.evidence.s3 import Bucket
 from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
@@ -32,6 +33,7 @@ from trailscan.store.counts import Loaded
 from trailscan.views.amounts import count
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
+    from trailscan.store.backlog import Backlog
     from trailscan.store.intake import Incoming, Intake
 
 
@@ -148,11 +150,16 @@ class _Place:
 
     def __init__(self, bucket: Bucket, prefix: str, named: list[str], scope: Scope) -> None:
         self.bucket = bucket
+        self.oddities = bucket.start_listing()
         self.url = f"s3://{bucket.name}/{prefix}"
         self.scope = scope
         self.named = named
         self.survey = Survey(loose=[Listed(key, None, None, None) for key in named])
         self.parts: Iterable[Part] = () if named else parts_of(bucket, prefix, scope, self.survey, LISTERS)
+
+    def listed_url(self) -> str | None:
+        """What was listed as a whole; None where a part was left out by days, accounts, regions or names."""
+        return None if self.named or self.scope != Scope() else self.url
 
     def report(self) -> list[str]:
         """What was left alone, and why."""
@@ -160,7 +167,13 @@ class _Place:
 
     def must_hold_something(self, counts: Counts) -> None:
         """Raise SourceError when there is nothing of CloudTrail's at all: a typing error, most likely."""
-        if not counts.listed and not self.survey.pruned and not self.scope.since and not self.scope.until:
+        if (
+            not counts.listed
+            and not self.oddities.number
+            and not self.survey.pruned
+            and not self.scope.since
+            and not self.scope.until
+        ):
             raise SourceError(
                 f"no CloudTrail object was found below {self.url}",
                 f"{count(self.survey.searched, 'folder')} searched for AWSLogs/; check the bucket and the prefix",
@@ -175,8 +188,8 @@ def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[]
     columns = (Column("account_id", "text"), Column("region", "text"), Column("objects", "integer"), Column("bytes", "integer"))
     rows: list[Row] = [(*where, number, sync.bytes_by_place[where]) for where, number in sorted(sync.by_place.items())]
     write_table(Table(columns, iter([rows] if rows else [])), "table", None)
-    terminal.say("\n".join([funnels.plan_funnel(sync.counts), *place.report()]))
-    return exit_code(0, stop())
+    terminal.say("\n".join([funnels.plan_funnel(sync.counts), *place.report(), *funnels.of_oddities(place.oddities)]))
+    return exit_code(place.oddities.number, stop())
 
 
 def _held_so_far(archive: Archive) -> Held:
@@ -222,12 +235,12 @@ class _Run:
                 self._tally.add(loaded)
         else:
             intake.keep(incoming)
-        self._close(sync, intake, backlog.failed)
+        self._close(sync, intake, backlog)
         self._note(sync)
         if sync.error is not None:
             raise sync.error
         self._place.must_hold_something(sync.counts)
-        damaged = self._tally.loaded.damaged_objects + len(self._missing)
+        damaged = self._tally.loaded.damaged_objects + len(self._missing) + self._place.oddities.number
         return exit_code(damaged, self._stop())
 
     def synced(self) -> Synced:
@@ -254,19 +267,23 @@ class _Run:
             if naming.region and naming.delivered_at:
                 self._digests.setdefault(naming.region, []).append(naming.delivered_at)
 
-    def _close(self, sync: Sync, intake: "Intake", failed: dict[str, int]) -> None:
+    def _close(self, sync: Sync, intake: "Intake", backlog: "Backlog") -> None:
         """Note what is missing, fetch the digests' keys, and say what happened; errors of the run are raised after this."""
         if self._missing:
-            before = [number for missing in self._missing if (number := failed.get(name_of(missing.origin))) is not None]
+            before = [
+                number for missing in self._missing if (number := backlog.failed.get(name_of(missing.origin))) is not None
+            ]
             intake.note_missing(self._missing, before)
         if not self._stop() and sync.error is None:
             intake.settle()
             self._save_keys()
+        intake.note_listing(self._place.listed_url(), self._place.oddities, backlog.was_odd)
         self._say(funnels.sync_funnel(sync.counts, self._wish.load))
         if self._tally.loaded.objects:
             self._say(funnels.of_loading(self._tally.loaded, self._tally.seconds, []))
         self._say(funnels.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
         self._say(self._place.report())
+        self._say(funnels.of_oddities(self._place.oddities))
         if self._stop() or sync.error is not None:
             self._say(["stopped: what was fetched is kept; run the same command again to go on"])
 
@@ -285,12 +302,13 @@ class _Run:
             "only": wish.only,
             "no_load": not wish.load,
             "endpoint_url": wish.access.endpoint_url,
-            "stopped": self._stop() or sync.error is not None,
+            "stopped": self._stop() or sync.error is not None or not self._place.oddities.is_whole,
         }
         listed = {
             name: getattr(counts, name) for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed")
         }
-        Custody(self._archive).append("sync", arguments, listed | counts_of(self._tally.loaded))
+        more = {"odd_listings": self._place.oddities.number}
+        Custody(self._archive).append("sync", arguments, listed | more | counts_of(self._tally.loaded))
 
     def _say(self, lines: list[str]) -> None:
         if lines:

@@ -23,8 +23,8 @@ class Held:
     def __init__(self, objects: Iterable[tuple[str, str]]) -> None:
         names, states = [], []
         for name, state in objects:
-            names.append(_fingerprint(name))
-            states.append(_fingerprint(f"{name}\0{state}"))
+            names.append(fingerprint(name))
+            states.append(fingerprint(f"{name}\0{state}"))
         self._names = array("Q", sorted(names))
         self._states = array("Q", sorted(states))
 
@@ -33,14 +33,14 @@ class Held:
 
     def has(self, name: str, state: str) -> bool:
         """Whether this very object is held."""
-        return len(self._states) > 0 and _contains(self._states, _fingerprint(f"{name}\0{state}"))
+        return len(self._states) > 0 and _contains(self._states, fingerprint(f"{name}\0{state}"))
 
     def has_other(self, name: str, state: str) -> bool:
         """Whether an object of this name is held, but not this one."""
-        return len(self._names) > 0 and _contains(self._names, _fingerprint(name)) and not self.has(name, state)
+        return len(self._names) > 0 and _contains(self._names, fingerprint(name)) and not self.has(name, state)
 
 
-def _fingerprint(text: str) -> int:
+def fingerprint(text: str) -> int:
     """64 bits that nobody can aim at: Python's SipHash, whose key is random, but where somebody has set it."""
     if not _IS_KEYED:
         text_bytes = text.encode("utf-8", "surrogatepass")

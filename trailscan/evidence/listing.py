@@ -12,7 +12,8 @@ from datetime import date, datetime
 import msgspec
 
 from trailscan.evidence.keys import Depth, Level, day_range, depth, is_past, parse_name, start_after
-from trailscan.evidence.s3 import Bucket, Listed
+from trailscan.evidence.pages import Listed
+from trailscan.evidence.s3 import Bucket
 
 SEARCHED = 500  # folders above AWSLogs/ that are looked into before the search gives up
 

@@ -21,8 +21,9 @@ from trailscan.evidence.held import Held
 from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, list_part
 from trailscan.evidence.origin import Origin, naming_of
+from trailscan.evidence.pages import Listed
 from trailscan.evidence.places import path_of
-from trailscan.evidence.s3 import Bucket, Fetched, Listed, ObjectRefused
+from trailscan.evidence.s3 import Bucket, Fetched, ObjectRefused
 
 FETCHERS = 64  # threads at most; from afar, each waits on the network most of its time
 FETCHERS_AT_FIRST = 6  # from near, more would only wait for each other

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.origin import name_of, state_of
 from trailscan.store.database import Database
-from trailscan.store.holdings import failed_ids, held, manifest_mark, unread
+from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, unread
 
 if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
     from trailscan.store.intake import Incoming
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
 class Backlog:
     """`incoming` is to be loaded before anything new; `held` covers it; `failed` names what could not be had, with its ids.
 
-    With `keys`, `held` is asked about these only.
+    `was_odd` says whether a listing before was not as S3 makes it. With `keys`, `held` is asked about these only.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class Backlog:
             lost = [origin for origin in recorded if not known.has(name_of(origin), state_of(origin))]
             self.held = held(connection, lost, asked) if lost else known
             self.failed = failed_ids(connection)
+            self.was_odd = has_odd_listing(connection)
             self.incoming: list[Incoming] = [(origin, self.failed.pop(name_of(origin), None)) for origin in lost]
             if only is not None:
                 self.incoming += unread(connection, only)

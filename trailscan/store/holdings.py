@@ -80,6 +80,11 @@ def failed_ids(connection: Connection) -> dict[str, int]:
     return {name_of(origin): number for origin, number in _origins(connection, "status = 'failed'", [])}
 
 
+def has_odd_listing(connection: Connection) -> bool:
+    """Whether `damage` names a listing that was not as S3 makes it."""
+    return bool(run(connection, "SELECT 1 FROM damage WHERE what = 'listing' LIMIT 1"))
+
+
 def manifest_mark(connection: Connection) -> int:
     """Up to which byte the manifest's objects are known to be in the database."""
     found = run(connection, "SELECT value FROM about WHERE name = 'manifest_mark'")

@@ -7,6 +7,7 @@ from typing import TypeVar
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.local import LocalObject, Problem
 from trailscan.evidence.origin import Origin, file_of
+from trailscan.evidence.paging import Oddity
 from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage
 from trailscan.records.workers import Workers, chunked
@@ -95,15 +96,19 @@ class Intake:
 
     def note_problems(self, problems: Sequence[Problem]) -> None:
         """Keep what could not even be listed as damage, once."""
-        if not problems:
-            return
-        from trailscan.store.rows import insert_damage
+        if problems:
+            with self.database.writing() as connection:
+                _note_once(connection, "unreadable-file", [f"{problem.path}: {problem.reason}" for problem in problems])
 
+    def note_listing(self, url: str | None, oddities: Iterable[Oddity], was_odd: bool) -> None:
+        """Keep what was odd in a bucket's listing as damage; what was odd before, below `url`, was listed anew."""
+        reasons = [f"{oddity.where}: {oddity.reason}" for oddity in oddities]
+        if not reasons and not (url and was_odd):
+            return
         with self.database.writing() as connection:
-            known = set(run(connection, "SELECT reason FROM damage WHERE object_id IS NULL"))
-            reasons = dict.fromkeys(f"{problem.path}: {problem.reason}" for problem in problems)
-            fresh = [(None, Damage("unreadable-file", reason)) for reason in reasons if (reason,) not in known]
-            insert_damage(connection, fresh)
+            if url is not None:
+                run(connection, "DELETE FROM damage WHERE what = 'listing' AND starts_with(reason, ?)", [url])
+            _note_once(connection, "listing", reasons)
 
     def settle(self) -> None:
         """Note that all of the manifest is in the database, unless the last transaction did."""
@@ -134,3 +139,11 @@ def _batched(objects: Iterable[Arrived], size: int) -> Iterator[list[Arrived]]:
     iterator = iter(objects)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def _note_once(connection: Connection, what: str, reasons: Sequence[str]) -> None:
+    """Insert damage that belongs to no object, as far as it is not known."""
+    from trailscan.store.rows import insert_damage
+
+    known = set(run(connection, "SELECT reason FROM damage WHERE object_id IS NULL"))
+    insert_damage(connection, [(None, Damage(what, reason)) for reason in dict.fromkeys(reasons) if (reason,) not in known])

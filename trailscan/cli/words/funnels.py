@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.cli.run import Tally
     from trailscan.evidence.listing import Scope
     from trailscan.evidence.listing import Survey as BucketSurvey
+    from trailscan.evidence.paging import Oddities
     from trailscan.evidence.sync import Counts, Sync
 
 
@@ -76,6 +77,18 @@ def of_listing(survey: "BucketSurvey", scope: "Scope") -> list[str]:
         lines.append(f"listed: days of delivery {days} (an hour before --since, a day after --until);")
         lines.append("  what CloudTrail delivered later still, as it does after an outage, is found by a sync without dates")
     return lines
+
+
+def of_oddities(oddities: "Oddities") -> list[str]:
+    """What a server listed as S3 never would, the first few by name."""
+    if not oddities.number:
+        return []
+    lines = [
+        f"the bucket's listing is not as S3 makes it, in {count(oddities.number, 'thing')} (`trailscan status` lists all):"
+    ]
+    if not oddities.is_whole:
+        lines.insert(0, "the listing is incomplete: there may be more objects than were found")
+    return lines + told([(oddity.where, oddity.reason) for oddity in oddities])
 
 
 def missing_lines(named: Sequence[tuple[str, str]]) -> list[str]:
