@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.search.running import trailscan
+from tests.support import signer
 from tests.support.deliveries import ACCOUNT, BUCKET, REGION, Deliveries
 from trailscan.errors import UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.origin import Origin
+from trailscan.evidence.verdict import GONE, INVALID
 from trailscan.findings.coverage import STATES, Scope, coverage
 from trailscan.store.database import Database, run, scratch
 from trailscan.store.rows import insert_objects, unread_row
@@ -157,10 +159,8 @@ def test_a_digest_whose_file_is_gone_is_named(deliveries):
     ("status", "state", "unverified", "invalid"),
     [
         ("VALID", "empty", 0, 0),
-        ("NO_KEY", "empty", 1, 0),
-        ("INVALID_SIGNATURE", "unknown", 0, 1),
-        ("INVALID_HASH", "unknown", 0, 1),
-        ("MOVED", "unknown", 0, 1),
+        *((status, "unknown", 0, 1) for status in sorted(INVALID)),
+        ("NOT_VERIFIABLE", "unknown", 0, 0),
     ],
 )
 def test_a_digest_that_was_found_invalid_says_nothing(deliveries, status, state, unverified, invalid):
@@ -170,6 +170,96 @@ def test_a_digest_that_was_found_invalid_says_nothing(deliveries, status, state,
     with asked(archive) as found:
         assert [cell["state"] for cell in cells_of(found)] == [state]
     assert (found.hearing.unverified, found.hearing.invalid) == (unverified, invalid)
+
+
+@pytest.mark.parametrize("status", sorted(INVALID))
+@pytest.mark.parametrize("kind", ["log", "archive"])
+def test_a_log_that_was_found_invalid_is_not_drawn_as_held(deliveries, kind, status):
+    full_day(deliveries, "2026-03-01", [deliveries.log("2026-03-01T09:15")])
+    full_day(deliveries, "2026-03-02", [deliveries.log("2026-03-02T09:15")])
+    archive = rebuilt(deliveries)
+    change(
+        archive,
+        "INSERT INTO verdicts BY NAME SELECT ? AS kind, key AS object, ? AS status, '' AS message, object_id FROM objects "
+        "WHERE kind = 'log' AND day(delivered_at) = 1",
+        [kind, status],
+    )
+    with asked(archive) as found:
+        first, second = cells_of(found)
+    state = ("missing", 1, 0, 0) if status in GONE else ("damaged", 0, 1, 1)
+    assert (first["state"], first["missing"], first["damaged"], first["objects"]) == state
+    assert second["state"] == "held"
+
+
+def test_a_verdict_on_what_was_fetched_again_since_says_nothing(deliveries):
+    full_day(deliveries, "2026-03-01", [deliveries.log("2026-03-01T09:15")])
+    archive = rebuilt(deliveries)
+    judge(archive, "log", "INVALID_HASH")
+    change(archive, "INSERT OR REPLACE INTO about VALUES ('verified_at', '2026-03-05T00:00:00Z')")
+    for fetched_at, state in (("2026-03-04", "damaged"), ("2026-03-06", "held")):
+        change(archive, "UPDATE objects SET fetched_at = ?", [at(fetched_at)])
+        with asked(archive) as found:
+            assert [cell["state"] for cell in cells_of(found)] == [state]
+
+
+def test_what_a_digest_names_is_missing_even_where_it_could_not_be_verified(deliveries):
+    full_day(deliveries, "2026-03-01", [deliveries.log("2026-03-01T09:15", held=False)])
+    archive = rebuilt(deliveries)
+    judge(archive, "digest", "NOT_VERIFIABLE")
+    with asked(archive) as found:
+        assert [(cell["state"], cell["missing"]) for cell in cells_of(found)] == [("missing", 1)]
+    assert found.hearing.unchecked == 1
+
+
+def chained(hours=48, **more):
+    return signer.build_chain(hours, 1, trail=signer.Trail(**more), start=signer.START)
+
+
+def held_of(tmp_path, objects):
+    return signer.write_archive(objects, [], tmp_path / "case")
+
+
+@pytest.mark.parametrize("more", [{}, {"name": "a.b_c"}, {"backfill": True}], ids=str)
+def test_digests_that_are_gone_are_missing_in_all_the_time_they_may_speak_of(tmp_path, more):
+    chain = chained(**more)
+    gone = {*chain.digests[10:13], *chain.logs[10:13]}
+    archive = held_of(tmp_path, {place: stored for place, stored in chain.objects.items() if place not in gone})
+    with asked(archive, unit="hour") as found:
+        missing = [str(cell["starts_at"]) for cell in cells_of(found) if cell["state"] == "missing"]
+    assert missing == [f"2026-03-01 {hour}:00:00" for hour in range(10, 14)]
+    assert (found.missing_digests, found.digest_reaches) == (1, 4)
+    for unit, since, until in (("day", "2026-03-01", "2026-03-02"), ("hour", "2026-03-01T11:00", "2026-03-01T12:00")):
+        with asked(archive, unit=unit, since=at(since), until=at(until)) as found:
+            assert [(cell["state"], cell["missing"]) for cell in cells_of(found)] == [("missing", 1)]
+
+
+def test_all_digests_of_a_window_and_before_it_gone_are_missed_in_the_window(tmp_path):
+    chain = chained()
+    archive = held_of(tmp_path, {place: chain.objects[place] for place in [*chain.digests[30:], *chain.logs]})
+    with asked(archive, since=at("2026-03-01"), until=at("2026-03-02")) as found:
+        assert [cell["state"] for cell in cells_of(found)] == ["missing"]
+
+
+@pytest.mark.parametrize("covered", [True, False])
+def test_a_digest_that_was_never_asked_for_is_not_missing(tmp_path, covered):
+    chain = chained(4)
+    archive = held_of(tmp_path, {place: chain.objects[place] for place in [*chain.digests[1:], *chain.logs[1:]]})
+    with Database(archive.database).reading() as connection:
+        found = coverage(connection, Scope(NOW), archive.place, lambda _place, _at: covered)
+        assert [cell["state"] for cell in cells_of(found)] == ["missing" if covered else "held, digests in part"]
+    assert (found.missing_digests, found.unasked_digests) == (int(covered), int(not covered))
+
+
+def test_in_files_and_in_replicas_a_digest_between_others_is_missed_too(tmp_path):
+    chain = chained(6)
+    kept = {place: stored for place, stored in chain.objects.items() if place != chain.digests[3]}
+    signer.write_bucket(kept, tmp_path / "download")
+    assert trailscan("load", tmp_path / "download/example-trail", "--archive", tmp_path / "loaded").code == 0
+    replica = held_of(tmp_path, {("a-copy", f"p/{key}"): stored for (_, key), stored in kept.items()})
+    for archive in (Archive(str(tmp_path / "loaded")), replica):
+        with asked(archive, unit="hour") as found:
+            missing = [cell["starts_at"].hour for cell in cells_of(found) if cell["state"] == "missing"]
+        assert missing == [3, 4]
 
 
 def test_a_digest_whose_bytes_are_sound_is_not_verified_by_that(deliveries):

@@ -11,11 +11,14 @@ from trailscan.cli.words import answers, archives
 from trailscan.cli.writing import write_calendar, write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
+from trailscan.evidence.scopes import covered_by
 from trailscan.findings.coverage import STATES, Coverage, Scope, coverage
 from trailscan.search.question import similar_names
 from trailscan.search.table import Row, Table
 from trailscan.store.database import Database
 from trailscan.store.holdings import holdings
+from trailscan.store.kept import spans_of
 from trailscan.views.calendar import Cell, Strip
 
 
@@ -43,7 +46,8 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
     archive.must_exist()
     with Database(archive.database).reading() as connection:
         resting = answers.resting_on(holdings(connection))
-        found = coverage(connection, scope, archive.place)
+        covered = covered_by(Custody(archive).entries(), spans_of(connection))
+        found = coverage(connection, scope, archive.place, covered)
         totals = Totals(found.table)
         if wanted == "table":
             write_calendar(_strips(totals.table), scope.unit, output)
@@ -53,7 +57,8 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
     states = {state: totals.states[state] for state in STATES}
     lines = archives.of_coverage(states, totals.sums, found, scope, resting, similar)
     Terminal(quiet).say("\n".join(lines))
-    lacking = totals.sums["missing"] or totals.sums["damaged"] or found.missing_outside or found.hearing.unreadable
+    bad = found.hearing.unreadable or found.hearing.invalid
+    lacking = totals.sums["missing"] or totals.sums["damaged"] or found.missing_outside or bad
     return ExitCode.DAMAGED if lacking else ExitCode.DONE
 
 

@@ -15,7 +15,7 @@ from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.held import Held
 from trailscan.evidence.origin import Origin, name_of, state_of
-from trailscan.evidence.scopes import scopes_of, scopes_of_spans
+from trailscan.evidence.scopes import covered_by
 from trailscan.evidence.verdict import Status, Verdict
 from trailscan.records.checking import Checked, Kept, check_digests, check_logs
 from trailscan.records.workers import Workers
@@ -89,11 +89,7 @@ class Verification:
             yield judge_archived(kept, checked, recorded)
         judged = judge_digests(held, KeyRing(keys))
         yield from (each.verdict() for each, since in earliest_starts(judged) if self._window.takes(since, each.ends_at))
-        scopes = scopes_of(Custody(self._archive).entries()) or scopes_of_spans(database.spans)
-
-        def covered(place: tuple[str, str], delivered_at: datetime | None) -> bool:
-            return any(scope.covers(place, delivered_at) for scope in scopes)
-
+        covered = covered_by(Custody(self._archive).entries(), database.spans)
         yield from judge_spans(judged, covered, database.failed, self._window)
         logs = Logs(judged, self._window)
         for kept, checked in self._counted(check_logs(self._workers, kept_logs(self._database), self._archive.place)):

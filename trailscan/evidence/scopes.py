@@ -3,7 +3,7 @@
 Source of the scopes is the custody log; of an archive without one, the span of what it holds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -59,6 +59,14 @@ def scopes_of(entries: Iterable[Entry]) -> list[Scope]:
 def scopes_of_spans(spans: Mapping[str, tuple[datetime, datetime]]) -> list[Scope]:
     """For want of a custody log: each bucket as from the first day to the last of what is held of it."""
     return [Scope(bucket, "", first.date(), last.date(), (), (), last) for bucket, (first, last) in spans.items()]
+
+
+def covered_by(
+    entries: Iterable[Entry], spans: Mapping[str, tuple[datetime, datetime]]
+) -> Callable[[Place, datetime | None], bool]:
+    """What tells whether an object would have been fetched: by the syncs in custody, else by the spans of what is held."""
+    scopes = scopes_of(entries) or scopes_of_spans(spans)
+    return lambda place, at: any(scope.covers(place, at) for scope in scopes)
 
 
 def _scope_of(arguments: Mapping[str, Any], at: str) -> Scope | None:

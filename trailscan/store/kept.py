@@ -9,7 +9,7 @@ import orjson
 from trailscan.evidence.held import Held
 from trailscan.evidence.origin import Origin
 from trailscan.records.checking import Kept
-from trailscan.store.database import Database, Row, run
+from trailscan.store.database import Connection, Database, Row, run
 from trailscan.store.holdings import held
 
 PORTION = 20_000  # objects
@@ -42,10 +42,15 @@ class Standing(msgspec.Struct, frozen=True):
 def standing(database: Database) -> Standing:
     """Ask for all of it at once, since to open the file takes as long as to ask."""
     failed = "SELECT bucket, key FROM objects WHERE status = 'failed' AND bucket IS NOT NULL"
-    span = "SELECT bucket, min(delivered_at), max(delivered_at) FROM objects WHERE status <> 'failed' GROUP BY bucket"
     with database.reading() as connection:
-        spans = {bucket: (first, last) for bucket, first, last in run(connection, span) if bucket and first}
-        return Standing(held(connection), frozenset((row[0], row[1]) for row in run(connection, failed)), spans)
+        known = held(connection)
+        return Standing(known, frozenset((row[0], row[1]) for row in run(connection, failed)), spans_of(connection))
+
+
+def spans_of(connection: Connection) -> dict[str, tuple[datetime, datetime]]:
+    """From when to when objects that are held of each bucket were delivered."""
+    span = "SELECT bucket, min(delivered_at), max(delivered_at) FROM objects WHERE status <> 'failed' GROUP BY bucket"
+    return {bucket: (first, last) for bucket, first, last in run(connection, span) if bucket and first}
 
 
 def _kept(database: Database, digests: bool) -> Iterator[Kept]:

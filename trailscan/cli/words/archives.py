@@ -79,7 +79,12 @@ def of_coverage(
 def _of_losses(sums: Mapping[str, int], found: "Coverage") -> list[str]:
     lines = []
     if sums["missing"]:
-        lines.append(f"{count(sums['missing'], 'object')} missing: delivered, as digests or listings say, and not held")
+        number = sums["missing"] - found.digest_reaches + found.missing_digests
+        lines.append(f"{count(number, 'object')} missing: delivered, as digests or listings say, and not held")
+    if found.missing_digests:
+        lines.append(f"{count(found.missing_digests, 'digest')} of them: what else was delivered in their time is not known")
+    if found.unasked_digests:
+        lines.append(f"{count(found.unasked_digests, 'digest')} more named by the digest after, and never asked for")
     if found.missing_outside:
         lines.append(f"{count(found.missing_outside, 'more object')} missing, of times that are not shown")
     if sums["damaged"]:
@@ -99,7 +104,7 @@ def _of_hits(hits: int, outside: int, names: Sequence[str], similar: Sequence[st
 def _of_hearing(found: "Coverage") -> list[str]:
     """How far the digests can be believed."""
     hearing = found.hearing
-    if not hearing.read + hearing.invalid + len(hearing.unreadable):
+    if not hearing.read + hearing.invalid + hearing.unchecked + len(hearing.unreadable):
         return ["no digests are held: what was delivered and is missing cannot be told from what never was"]
     lines = [f"{count(hearing.read, 'digest')} read"]
     if hearing.unverified:
@@ -107,6 +112,8 @@ def _of_hearing(found: "Coverage") -> list[str]:
         lines[0] += f", {some}not verified: `trailscan verify`"
     if hearing.invalid:
         lines.append(f"{count(hearing.invalid, 'digest')} not believed: `trailscan verify` found them invalid")
+    if hearing.unchecked:
+        lines.append(f"{count(hearing.unchecked, 'digest')} not believed: `trailscan verify` lacks what it takes to check them")
     if hearing.unreadable:
         lines.append(f"{count(len(hearing.unreadable), 'digest')} unreadable:")
     return lines + told(hearing.unreadable)
