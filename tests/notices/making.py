@@ -1,8 +1,10 @@
 """Notices made of invented records, and services that take them: a web server, a mail server."""
 
+import asyncio
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,11 +43,12 @@ def notice(record=SHELL, *, title="Session started", **more):
 
 @contextmanager
 def web(status=200):
-    """A web server that keeps what is posted to it; `.status` may be changed. Yields it, with its `.port`."""
+    """A web server that keeps what is posted to it; `.status` and `.delay` may be changed. Yields it, with its `.port`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+            time.sleep(server.delay)
             self.send_response(server.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -55,6 +58,7 @@ def web(status=200):
 
     posted: list[bytes] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.delay = 0.0  # seconds before it answers
     server.status, server.posted, server.port = status, posted, server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -72,8 +76,10 @@ class Letters:
     def __init__(self):
         self.got = []
         self.refusing = False
+        self.delay = 0.0  # seconds before it answers
 
     async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd's name
+        await asyncio.sleep(self.delay)
         if self.refusing:
             return "451 not now"
         self.got.append(envelope.content)

@@ -91,6 +91,28 @@ def test_a_webhook_that_fails_is_told_without_any_part_of_its_url(web_server, ca
     assert capfd.readouterr() == ("", "")
 
 
+def test_who_answers_late_has_taken_the_notice(web_server):
+    web_server.delay = 5.0  # longer than the four seconds that Apprise itself would wait
+    Service("json", f"json://127.0.0.1:{web_server.port}/hook").send(notice())
+    assert len(web_server.posted) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["json://a.example/", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/", "xml://a.example/",
+     "mailtos://a.example?from=b@a.example&to=c@a.example", "ntfy://topic"],
+)  # fmt: skip
+def test_every_service_may_take_as_long_as_a_command(url):
+    service = Service(url.partition(":")[0], url)._apprise[0]
+    assert service.socket_read_timeout >= 20
+
+
+def test_a_url_may_say_how_long_to_wait(web_server):
+    web_server.delay = 1.0
+    with pytest.raises(NotSent):
+        Service("json", f"json://127.0.0.1:{web_server.port}/hook?rto=0.3").send(notice())
+
+
 def test_nobody_listening_is_told(web_server):
     port = web_server.port
     web_server.server_close()

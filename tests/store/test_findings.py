@@ -9,11 +9,11 @@ import pytest
 from tests.fixtures.invented import ACCOUNT, call, event_id, start, without
 from tests.search.running import trailscan
 from tests.support.world import object_bytes
-from trailscan.errors import ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.store import findings as stored
 from trailscan.store.database import Database, run
 from trailscan.store.restore import record_of
+from trailscan.store.salvage import salvage
 
 NOW = datetime.fromisoformat("2026-03-02")
 RECORDS = [start("a", "ana-1"), call("b", "StopLogging"), without(call("c", "DeleteTrail"), "eventID")]
@@ -155,10 +155,9 @@ def test_a_broken_database_does_not_stop_a_rebuild(database, tmp_path):
     assert owed(database, "mail") == []
 
 
-def test_tables_that_cannot_be_read_are_an_error_of_the_archive(database, tmp_path):
+def test_what_of_a_database_can_be_read_is_saved_and_the_rest_is_said(database):
+    add(database, finding(1), finding(2))
     with database.writing() as connection:
         run(connection, "DROP TABLE notices")
-    fresh = Database(str(tmp_path / "fresh.duckdb"))
-    fresh.create()
-    with pytest.raises(ArchiveError, match="cannot be read"):
-        stored.carry_over(database, fresh)
+    found = salvage(database)
+    assert (found.findings, [reason.partition(":")[0] for reason in found.lost]) == (2, ["notices"])

@@ -1,20 +1,19 @@
 """What `rebuild` does, once its arguments are read."""
 
-import contextlib
-import os
 from typing import TYPE_CHECKING
 
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
-from trailscan.errors import ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
+from trailscan.store.counts import Loaded
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.store.database import Database
+    from trailscan.store.salvage import Salvaged
 
 
 def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: bool) -> int:
@@ -22,41 +21,37 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
     terminal, archive = Terminal(quiet), Archive(root)
     archive.must_exist()
     with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
-        from trailscan.store.database import Database
+        from trailscan.store.database import Database, fresh_path
         from trailscan.store.intake import Intake
+        from trailscan.store.salvage import salvage
+        from trailscan.store.swapping import wipe
 
         with archive.lock():
-            fresh = Database(f"{archive.database}.rebuild")
-            _remove(fresh.path)
-            intake = Intake(archive, workers, only, stop.is_set, fresh)
-            tally = Tally(terminal)
-            for loaded in intake.load((origin, None) for origin in archive.everything()):
-                tally.add(loaded)
-            if stop.is_set():
-                _remove(fresh.path)
-                terminal.say("stopped: the database is as it was")
-                return exit_code(0, stopped=True)
-            intake.settle()
-            carried = _carry_over(Database(archive.database), fresh)
-            os.replace(fresh.path, archive.database)
+            old, fresh = Database(archive.database), Database(fresh_path(archive.database))
+            wipe(fresh.path)
+            try:
+                saved = salvage(old)
+                fresh.make()
+                intake = Intake(archive, workers, only, stop.is_set, fresh)
+                tally = Tally(terminal)
+                for loaded in intake.load((origin, None) for origin in archive.everything()):
+                    tally.add(loaded)
+                if stop.is_set():
+                    terminal.say("stopped: the database is as it was")
+                    return exit_code(0, stopped=True)
+                intake.settle()
+                moved = _replace(old, fresh, saved, tally.loaded)
+            finally:
+                wipe(fresh.path)
             Custody(archive).append("rebuild", {"only": only}, counts_of(tally.loaded))
-    terminal.say("\n".join([*funnels.of_rebuild(tally), *carried]))
+    terminal.say("\n".join([*funnels.of_rebuild(tally), *funnels.of_carried(saved.findings, saved.lost, moved)]))
     return exit_code(tally.loaded.damaged_objects, stopped=False)
 
 
-def _carry_over(old: "Database", fresh: "Database") -> list[str]:
-    """Take over what no object tells, findings and whom they are to be told; says so, or why it could not."""
-    from trailscan.store.findings import carry_over
+def _replace(old: "Database", fresh: "Database", saved: "Salvaged", loaded: Loaded) -> str | None:
+    """Give the new database what no object tells, and the old one's place; returns where a folder in its place went."""
+    from trailscan.store.salvage import put_back
+    from trailscan.store.swapping import swap_in
 
-    if not old.exists():
-        return []
-    try:
-        return funnels.of_carried(carry_over(old, fresh))
-    except ArchiveError as error:
-        return funnels.of_not_carried(error.message)
-
-
-def _remove(path: str) -> None:
-    for name in (path, f"{path}.wal"):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(name)
+    rows = put_back(saved, fresh)
+    return swap_in(fresh, old, {"objects": loaded.objects, "events": loaded.loaded + loaded.copies} | rows)

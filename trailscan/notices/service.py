@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import apprise
 
 PATIENCE = 30.0  # seconds that a service may take
+SPARE = 4.0  # seconds of these to connect
+_ONE_TIMEOUT = {"mailto", "mailtos", "xmpp", "xmpps"}  # where Apprise's time to connect is that of every answer
 _SHORTEST_SECRET = 3  # characters: no password is shorter, and striking out single letters leaves nothing to read
 _REASON = 300  # characters
 _MENTION = re.compile(r"<(?=[!@#])|@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)
@@ -44,6 +46,7 @@ class Service:
             )
         if kind in {"mailto", "mailtos"}:
             service.request_rate_per_sec = 0  # seconds between two, in truth; a mail server says itself what is too much
+        _be_patient(service, kind)
         self.name = named(kind, url)
         self.shown = f"{kind}://***"
         self._secrets = _secrets(url, kind)
@@ -70,6 +73,17 @@ class Service:
 def without_mentions(told: str) -> str:
     """The text with a space in what chats read as a call to everybody: `@ everyone`, `< !channel>`."""
     return _MENTION.sub(lambda found: f"{found[0]} ", told)
+
+
+def _be_patient(service: "apprise.NotifyBase", kind: str) -> None:
+    """Wait for an answer as long as for the whole, less the time to connect, unless the URL says `rto=`: Apprise waits 4 s.
+
+    Who answers late has taken the notice, and would get it twice.
+    """
+    if service.socket_read_timeout == type(service).socket_read_timeout:
+        service.socket_read_timeout = PATIENCE - SPARE
+    if kind in _ONE_TIMEOUT and service.socket_connect_timeout == type(service).socket_connect_timeout:
+        service.socket_connect_timeout = PATIENCE - SPARE
 
 
 def _secrets(url: str, kind: str) -> list[str]:

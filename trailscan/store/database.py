@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailscan import __version__
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
+from trailscan.store.faults import REPAIR, first_line, translated
 
 SCHEMA_VERSION = 2
 ROW_GROUP = 20_480  # rows; a sixth of DuckDB's own: even a small load is compressed by several threads, in little memory
@@ -24,8 +25,6 @@ PATIENCE = 15.0  # seconds that a reader waits for a writer: a load holds the fi
 TURN = 0.02  # seconds between two tries; a writer leaves the file alone for longer than this between transactions
 
 Config = dict[str, str | bool | int | float | list[str]]
-
-REPAIR = "make it anew from the archive's objects: `trailscan rebuild`"
 
 _OFFLINE: Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _LOCKED_DOWN: Config = _OFFLINE | {"enable_external_access": "false", "lock_configuration": "true"}
@@ -65,34 +64,50 @@ class Database:
         """Make an empty database under a temporary name and move it into place; False where there is one already."""
         if self.exists():
             return False
-        fresh = f"{self.path}.new-{os.getpid()}"
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(fresh)
-        connection = _connect(_OFFLINE)
-        _attach(connection, fresh)
-        make_tables(connection)
-        make_views(connection)
-        connection.close()
-        os.replace(fresh, self.path)
+        from trailscan.store.swapping import swap_in, wipe
+
+        fresh = Database(fresh_path(self.path), self.patience)
+        wipe(fresh.path)
+        try:
+            fresh.make()
+            swap_in(fresh, self, {"objects": 0, "events": 0})
+        finally:
+            wipe(fresh.path)
         return True
+
+    def make(self) -> None:
+        """Make the file, with empty tables, under its own name; on the disk whole when this returns. Raises ArchiveError."""
+        connection = _connect(_OFFLINE)
+        with translated(self.path), contextlib.closing(connection):
+            _attach(connection, self.path)
+            make_tables(connection)
+            make_views(connection)
+            run(connection, "CHECKPOINT archive")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A connection within one transaction: committed at the end, rolled back on an error, then closed.
 
-        Raises ArchiveBusy when others hold the file for longer than the patience, SchemaMismatch, ArchiveError.
+        The write-ahead log is folded into the file before it is closed, since closing hides a failure to do so. Raises
+        ArchiveBusy when others hold the file for longer than the patience, SchemaMismatch, ArchiveError.
         """
         threads = min(LOAD_THREADS, os.cpu_count() or 1)
         connection = _connect(_OFFLINE | {"threads": str(threads), "memory_limit": LOAD_MEMORY})
-        try:
+        with translated(self.path), contextlib.closing(connection):
             self._retry(lambda: _attach(connection, self.path))
             prepare_loading(connection)
             self._check_version(connection)
             run(connection, "BEGIN")
             yield connection
             run(connection, "COMMIT")
-        finally:
-            connection.close()
+            run(connection, "CHECKPOINT archive")
+
+    def fold(self) -> None:
+        """Fold the write-ahead log that a killed writer left into the file, whatever tables it has. Raises as `writing`."""
+        connection = _connect(_OFFLINE)
+        with translated(self.path), contextlib.closing(connection):
+            self._retry(lambda: _attach(connection, self.path))
+            run(connection, "CHECKPOINT archive")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -102,11 +117,19 @@ class Database:
                 f"there is no archive at {os.path.dirname(self.path)}", "run `trailscan sync` or `trailscan load` first"
             )
         connection = self._retry(lambda: _connect(_LOCKED_DOWN, self.path))
-        try:
+        with translated(self.path), contextlib.closing(connection):
             self._check_version(connection)
             yield connection
-        finally:
-            connection.close()
+
+    @contextlib.contextmanager
+    def salvaging(self, config: Config) -> Iterator[Connection]:
+        """A read-only, locked-down connection to a file that may have any tables, or be no database at all.
+
+        Raises ArchiveBusy, ArchiveError.
+        """
+        connection = self._retry(lambda: _connect(_LOCKED_DOWN | config, self.path))
+        with contextlib.closing(connection):
+            yield connection
 
     def _retry(self, opening: Callable[[], Opened]) -> Opened:
         import duckdb
@@ -117,11 +140,11 @@ class Database:
                 return opening()
             except duckdb.IOException as error:
                 if "Could not set lock on file" not in str(error):
-                    raise ArchiveError(f"{self.path} cannot be opened: {_first_line(error)}", REPAIR) from error
+                    raise ArchiveError(f"{self.path} cannot be opened: {first_line(error)}", REPAIR) from error
                 if time.monotonic() > deadline:
                     raise ArchiveBusy(f"{self.path} is held by {_holder(error)}", "try again when it has finished") from error
             except duckdb.Error as error:
-                raise ArchiveError(f"{self.path} is not a usable database: {_first_line(error)}", REPAIR) from error
+                raise ArchiveError(f"{self.path} is not a usable database: {first_line(error)}", REPAIR) from error
             time.sleep(TURN)
 
     def _check_version(self, connection: Connection) -> None:
@@ -142,6 +165,11 @@ class Database:
                 f"{self.path} was written by an older trailscan: tables of version {version}, not {SCHEMA_VERSION}",
                 REPAIR,
             )
+
+
+def fresh_path(path: str) -> str:
+    """Where a database is made before it takes the place of the one at `path`; by its name a leftover is known."""
+    return f"{path}.new-{os.getpid()}"
 
 
 def scratch(*, with_views: bool = True) -> Connection:
@@ -193,10 +221,6 @@ def _attach(connection: Connection, path: str) -> None:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _holder(error: Exception) -> str:

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 import msgspec
 import pyarrow as pa
 
-from trailscan.errors import ArchiveError
-from trailscan.store.database import Connection, Database, run
+from trailscan.store.database import Connection, run
 
 LONGEST_ERROR = 500  # characters of it that are kept
 _TEXTS = ("finding_id", "rule_id", "title", "level", "author", "tags", "language", "note", "account_id", "event_id")
@@ -163,33 +162,6 @@ def detected_mark(connection: Connection) -> str | None:
 def set_detected_mark(connection: Connection, mark: str) -> None:
     """Note what was looked at, so that nobody looks again until there is something else."""
     run(connection, "INSERT OR REPLACE INTO about VALUES (?, ?)", [_DETECTED, mark])
-
-
-def carry_over(old: Database, new: Database) -> int:
-    """Copy findings, notices and the notifiers' acquaintance into a database that was made anew; returns how many findings.
-
-    Raises ArchiveError when the old one cannot be read, as SchemaMismatch; the new one stays as it was then.
-    """
-    tables = _kept(old)
-    with new.writing() as connection:
-        for name, table in tables.items():
-            connection.register("old", table)
-            run(connection, f"INSERT INTO {name} BY NAME FROM old")
-            connection.unregister("old")
-    return int(tables["findings"].num_rows)
-
-
-def _kept(old: Database) -> dict[str, pa.Table]:
-    """The rows that no object tells, by table."""
-    import duckdb
-
-    known = f"FROM about WHERE starts_with(name, '{_KNOWN_SINCE}')"
-    with old.reading() as connection:
-        try:
-            kept = {"findings": "FROM findings", "notices": "FROM notices", "about": known}
-            return {name: connection.sql(rows).to_arrow_table() for name, rows in kept.items()}
-        except duckdb.Error as error:
-            raise ArchiveError(f"{old.path} cannot be read: {str(error).partition(chr(10))[0]}") from error
 
 
 def _events(connection: Connection, finding_ids: Sequence[str]) -> dict[str, dict[str, object]]:

@@ -144,14 +144,16 @@ def of_rebuild(tally: "Tally") -> list[str]:
     return lines + of_loading(tally.loaded, tally.seconds, [])
 
 
-def of_carried(findings: int) -> list[str]:
-    """What the new database took over from the old one."""
-    return [f"taken over from the old database: {count(findings, 'finding')}"] if findings else []
-
-
-def of_not_carried(reason: str) -> list[str]:
-    """That it could not."""
-    return [f"findings of the old database were not taken over, so `detect --new` shows them again: {for_terminal(reason)}"]
+def of_carried(findings: int, lost: Sequence[str], moved: str | None) -> list[str]:
+    """What the new database took over from the old one, and what it could not."""
+    lines = [f"taken over from the old database: {count(findings, 'finding')}"] if findings else []
+    if lost:
+        what = "some findings" if findings else "findings"
+        lines.append(f"{what} of the old database were not taken over, so `detect --new` shows them again:")
+        lines += [f"  {for_terminal(reason)}" for reason in lost]
+    if moved is not None:
+        lines.append(f"a folder stood in the database's place, and is kept as {for_terminal(moved)}")
+    return lines
 
 
 def told(named: Sequence[tuple[str, str]]) -> list[str]:
