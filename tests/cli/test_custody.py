@@ -15,6 +15,7 @@ from tests.support.standin import Rule
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
+from trailscan.store.database import Database, run
 
 WORLD = World(3)
 
@@ -132,6 +133,8 @@ def test_an_enemy_s_log_cannot_steer_the_terminal_or_break_the_table(root):
 
 def test_an_archive_from_before_the_log_has_none(root):
     (root / "custody.jsonl").unlink()
+    with Database(str(root / "trailscan.duckdb")).writing() as connection:
+        run(connection, "DELETE FROM about WHERE name = 'custody'")
     shown = trailscan("custody", "--archive", root)
     assert shown.code == 0
     assert "0 entries; the chain holds" in shown.stderr

@@ -1,6 +1,7 @@
 """`rebuild`: from any state of the database to a good one, in one step, or the old one stays; findings are saved."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from tests.search.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 from trailscan.errors import ArchiveError
 from trailscan.store.database import Database, run
+from trailscan.store.salvage import salvage
 from trailscan.store.swapping import swap_in
 
 FINDINGS = 5_000  # more than DuckDB reads at a time
@@ -179,18 +181,23 @@ def test_rebuild_always_can(root, how):
     assert count(root, "notices") in {0, FINDINGS} or "were not taken over" in ended.stderr
 
 
-def test_findings_are_saved_portion_by_portion(root):
-    """Blocks are spoilt from the end on until the findings can no longer be read whole."""
-    path = root / "trailscan.duckdb"
-    good, saved = path.read_bytes(), set()
-    for block in range(1, len(good) // 262_144 + 1):
+def test_findings_are_saved_portion_by_portion(tmp_path):
+    """One block after the other is spoilt, until one is that holds a part of the findings."""
+    database, rows = Database(str(tmp_path / "trailscan.duckdb")), 50_000
+    database.create()
+    with database.writing() as connection:
+        run(connection, f"""INSERT INTO findings (finding_id, rule_id, title, level, language, found_at)
+            SELECT md5(range::VARCHAR), 'r', 't', 'high', 'sigma', TIMESTAMP '2026-03-02' FROM range({rows})""")  # fmt: skip
+    path = tmp_path / "trailscan.duckdb"
+    good = path.read_bytes()
+    for block in range(1, (len(good) - 12_288) // 262_144):
         path.write_bytes(good)
-        spoilt_at(12_288 + block * 262_144 - 5_000)(path)
-        ended = rebuild(root)
-        assert ended.code == 0, ended.stderr
-        assert answers(root) == GOOD
-        saved.add(count(root, "findings"))
-    assert FINDINGS in saved
+        spoilt_at(12_288 + block * 262_144 + 20_000)(path)
+        found = salvage(database)
+        if 0 < found.findings < rows:
+            break
+    assert 0 < found.findings < rows
+    assert re.match(r"findings: \d of 25 portions: Corrupt", found.lost[0])
 
 
 def test_a_database_that_another_process_writes_is_not_replaced(root, monkeypatch):

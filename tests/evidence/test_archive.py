@@ -7,12 +7,13 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive
-from trailscan.evidence.archive import Archive
+from trailscan.evidence.archive import Archive, _is_torn
 from trailscan.evidence.origin import Origin
 
 
@@ -134,3 +135,12 @@ def test_a_folder_that_is_no_archive_is_none_and_a_file_cannot_become_one(tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(ArchiveError, match="cannot be made"):
         Archive(str(tmp_path / "file")).create()
+
+
+def test_every_beginning_of_a_line_is_known_for_one_that_a_killed_process_left():
+    moment = datetime.fromisoformat("2026-03-01T01:02:03")
+    whole = Origin("s3", "AWSLogs/é/日本.json.gz", "objects/b/k", 12, bucket="b", etag='"x"', last_modified=moment,
+                   metadata={"a": "\n\x01", "b": "\\"}, sha256="a" * 64, fetched_at=moment, changed=True)  # fmt: skip
+    line = msgspec.json.encode(whole)
+    assert all(_is_torn(line[:end]) for end in range(1, len(line)))
+    assert not any(map(_is_torn, [line, line + b"\x0b", b"rubbish", b"\xff", line + b" " + line]))

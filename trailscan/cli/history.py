@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note, widened
 from trailscan.cli.syncing import Wish
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
@@ -16,7 +16,6 @@ from trailscan.cli.words import history as words
 from trailscan.cli.writing import write_table
 from trailscan.errors import UsageError
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
 from trailscan.evidence.event_history import History, Stopped, open_histories
 from trailscan.evidence.lookups import HeldWindows, Lookups, Wanted, account_of, span_within_reach
 from trailscan.evidence.windows import HISTORY, REACH, Span, can_be_asked
@@ -25,7 +24,7 @@ from trailscan.records.workers import Workers
 from trailscan.search.table import Column, Row, Table
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
-    from trailscan.store.intake import Incoming
+    from trailscan.store.intake import Incoming, Intake
 
 SOURCE = f"{HISTORY}:"
 PLAN = (
@@ -161,22 +160,23 @@ class _Run:
         if not self._stop() and self._lookups.is_whole:
             intake.settle()
         self._note()
-        self._report()
+        self._report(intake)
         if self._lookups.errors:
             raise self._lookups.errors[0]
-        return exit_code(self._tally.loaded.damaged_objects, self._stop())
+        return exit_code(self._tally.loaded.damaged_objects + len(intake.unreadable), self._stop())
 
     def _incoming(self) -> "Iterator[Incoming | None]":
         for arrived in self._lookups.run(self._asked):
             self._terminal.progress(words.progress(self._task, self._lookups.counts, self._tally.loaded))
             yield None if arrived is None else (arrived, None)
 
-    def _report(self) -> None:
+    def _report(self, intake: "Intake") -> None:
         """The last words; the error that is raised after them is not among them."""
         lines = words.of_task(self._task, self._wish.scope.since, self._asked)
         lines += words.funnel(self._task, self._lookups.counts, self._wish.load)
         if self._tally.loaded.objects:
             lines += funnels.of_loading(self._tally.loaded, self._tally.seconds, [])
+        lines += funnels.of_lines(intake.unreadable)
         lines += [f"{error.message}; {error.hint}" for error in self._lookups.errors[1:]]
         if self._stop() or self._lookups.errors:
             lines.append("stopped: whole windows are kept; run the same command again to go on")
@@ -201,4 +201,4 @@ class _Run:
             "throttled": sum(history.throttled for history in task.histories),
             **msgspec.structs.asdict(counts),
         }
-        Custody(self._archive).append("sync", arguments, answers | counts_of(self._tally.loaded))
+        note(self._archive, "sync", arguments, answers | counts_of(self._tally.loaded))

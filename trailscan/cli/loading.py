@@ -2,11 +2,10 @@
 
 import os
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note, widened
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
 from trailscan.evidence.folder import find_objects
 from trailscan.evidence.local import Survey
 from trailscan.records.needles import Needles
@@ -40,9 +39,11 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
                 "problems": len(survey.problems),
             }
             arguments = {"paths": list(map(os.path.abspath, paths)), "only": only, "stopped": stop.is_set()}
-            Custody(archive).append("load", arguments, counts)
+            note(archive, "load", arguments, counts)
     terminal.say(funnels.found_funnel(arrivals.found, tally.loaded, arrivals.held, survey))
     terminal.say("\n".join(funnels.of_loading(tally.loaded, tally.seconds, survey.problems)))
+    if intake.unreadable:
+        terminal.say("\n".join(funnels.of_lines(intake.unreadable)))
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
-    return exit_code(tally.loaded.damaged_objects + len(survey.problems), stop.is_set())
+    return exit_code(tally.loaded.damaged_objects + len(survey.problems) + len(intake.unreadable), stop.is_set())

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 from trailscan.store.counts import Loaded
@@ -43,9 +42,10 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
                 moved = _replace(old, fresh, saved, tally.loaded)
             finally:
                 wipe(fresh.path)
-            Custody(archive).append("rebuild", {"only": only}, counts_of(tally.loaded))
-    terminal.say("\n".join([*funnels.of_rebuild(tally), *funnels.of_carried(saved.findings, saved.lost, moved)]))
-    return exit_code(tally.loaded.damaged_objects, stopped=False)
+            note(archive, "rebuild", {"only": only}, counts_of(tally.loaded))
+    lines = [*funnels.of_rebuild(tally), *funnels.of_lines(intake.unreadable)]
+    terminal.say("\n".join([*lines, *funnels.of_carried(saved.findings, saved.lost, moved)]))
+    return exit_code(tally.loaded.damaged_objects + len(intake.unreadable), stopped=False)
 
 
 def _replace(old: "Database", fresh: "Database", saved: "Salvaged", loaded: Loaded) -> str | None:

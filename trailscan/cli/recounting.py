@@ -49,7 +49,10 @@ def recount(root: str, wanted: str, output: str | None, quiet: bool) -> int:
     entries = list(log.entries())
     rows = map(_short_row if plain else _row, entries)
     write_table(Table(PLAIN_COLUMNS if plain else COLUMNS, _chunks(rows)), wanted, output)
-    flaws = log.check()
+    from trailscan.store.database import Database
+    from trailscan.store.remembering import remembered_by
+
+    flaws = log.check(remembered_by(Database(archive.database)))
     Terminal(quiet).say("\n".join(_last_words(len(entries), flaws, log.uncovered(), log.head())))
     return ExitCode.NOT_VERIFIED if flaws else ExitCode.DONE
 

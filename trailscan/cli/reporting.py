@@ -25,12 +25,14 @@ def report_status(root: str, part: Part, wanted: str, output: str | None, quiet:
     from trailscan.search.status import damage_table, facts_table, held_table
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
+    from trailscan.store.remembering import remembered
 
     archive = Archive(root)
     archive.must_exist()
     for_people = part == "all" and wanted == "table" and output is None
     with Database(archive.database).reading() as connection:
         held = holdings(connection)
+        known = remembered(connection)
         if part == "all":
             write_table(held_table(connection), wanted, output)
         if part == "about" or for_people:
@@ -39,8 +41,9 @@ def report_status(root: str, part: Part, wanted: str, output: str | None, quiet:
         if part == "damage" or (for_people and held.damage):
             sys.stdout.write("\n" if for_people else "")
             write_table(damage_table(connection), wanted, output)
-    Terminal(quiet).say("\n".join(archives.of_status(held)))
-    return ExitCode.DAMAGED if held.damage else ExitCode.DONE
+    shortened = known is not None and not Custody(archive).holds(known)
+    Terminal(quiet).say("\n".join([*archives.of_status(held), *archives.of_custody(shortened)]))
+    return ExitCode.DAMAGED if held.damage or shortened else ExitCode.DONE
 
 
 def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:

@@ -3,13 +3,14 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
 from trailscan.cli.terminal import Terminal
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
 from trailscan.store.counts import Loaded
 from trailscan.views.amounts import count, rate, size
 
@@ -79,6 +80,13 @@ def counts_of(loaded: Loaded) -> dict[str, int]:
         "filtered": loaded.filtered,
         "damaged": loaded.damaged,
     }
+
+
+def note(archive: Archive, command: str, arguments: Mapping[str, object], counts: Mapping[str, int]) -> None:
+    """A line of the custody log, which the database remembers from then on; needs the archive's lock. Raises ArchiveError."""
+    from trailscan.store.remembering import remember
+
+    remember(archive, Custody(archive).append(command, arguments, counts))
 
 
 def exit_code(damaged: int, stopped: bool) -> ExitCode:

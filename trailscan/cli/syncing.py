@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, widened
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note, widened
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
 from trailscan.cli.writing import write_table
 from trailscan.errors import SourceError, UsageError
 from trailscan.evidence.access import Access
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
 from trailscan.evidence.held import Held
 from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
 from trailscan.evidence.laying import Laying
@@ -240,7 +239,7 @@ class _Run:
         if sync.error is not None:
             raise sync.error
         self._place.must_hold_something(sync.counts)
-        damaged = self._tally.loaded.damaged_objects + len(self._missing) + self._place.oddities.number
+        damaged = self._tally.loaded.damaged_objects + len(self._missing) + self._place.oddities.number + len(intake.unreadable)
         return exit_code(damaged, self._stop())
 
     def synced(self) -> Synced:
@@ -282,6 +281,7 @@ class _Run:
         if self._tally.loaded.objects:
             self._say(funnels.of_loading(self._tally.loaded, self._tally.seconds, []))
         self._say(funnels.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
+        self._say(funnels.of_lines(intake.unreadable))
         self._say(self._place.report())
         self._say(funnels.of_oddities(self._place.oddities))
         if self._stop() or sync.error is not None:
@@ -308,7 +308,7 @@ class _Run:
             name: getattr(counts, name) for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed")
         }
         more = {"odd_listings": self._place.oddities.number}
-        Custody(self._archive).append("sync", arguments, listed | more | counts_of(self._tally.loaded))
+        note(self._archive, "sync", arguments, listed | more | counts_of(self._tally.loaded))
 
     def _say(self, lines: list[str]) -> None:
         if lines:

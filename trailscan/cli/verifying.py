@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from trailscan.cli.run import note
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import verdicts as words
 from trailscan.cli.writing import write_lines, write_table
@@ -24,6 +25,9 @@ from trailscan.views.amounts import count
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.search.verdicts import Tally
     from trailscan.store.database import Connection, Database
+
+
+UNREADABLE = "it names no object: altered, or not written by trailscan"
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -97,7 +101,9 @@ class Verification:
             yield from logs.judge(kept, checked)
         yield from logs.missing(covered, database.failed)
         yield from (judge_stranger(each, os.path.exists(self._archive.place(each.path))) for each in strangers)
-        yield from _custody(self._archive)
+        for line in self._archive.unreadable_lines():
+            yield Verdict("archive", f"manifest.jsonl line {line}", Status.INVALID_FORMAT, UNREADABLE)
+        yield from _custody(self._archive, self._database)
 
     def _counted(self, checked: Iterable[tuple[Kept, Checked]]) -> Iterator[tuple[Kept, Checked]]:
         for each in checked:
@@ -121,9 +127,11 @@ def _recorded(archive: Archive, known: Held) -> tuple[Held, list[Origin]]:
     return Held(hashes()), strangers
 
 
-def _custody(archive: Archive) -> Iterator[Verdict]:
+def _custody(archive: Archive, database: "Database") -> Iterator[Verdict]:
+    from trailscan.store.remembering import remembered_by
+
     custody = Custody(archive)
-    flaws = custody.check()
+    flaws = custody.check(remembered_by(database))
     for flaw in flaws:
         yield Verdict("custody", f"custody.jsonl line {flaw.line}", Status.INVALID_HASH, flaw.reason)
     lines = sum(1 for _ in custody.entries())
@@ -152,7 +160,7 @@ def _keep(connection: "Connection", archive: Archive, database: "Database", aske
     try:
         with archive.lock():
             lay_down(connection, database)
-            Custody(archive).append("verify", arguments, words.counts(counted))
+            note(archive, "verify", arguments, words.counts(counted))
     except ArchiveError as error:
         return f"the verdicts were not kept: {error.message}"
     except OSError as error:

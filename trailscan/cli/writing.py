@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from trailscan.errors import TrailscanError, UsageError
+from trailscan.evidence.leftovers import held, part_of, sweep_parts
 from trailscan.search.report import Report
 from trailscan.search.table import Table
 from trailscan.views.escape import for_terminal
@@ -123,9 +124,11 @@ def _opened(output: str | None) -> Iterator[BinaryIO]:
         return
     output = os.path.realpath(output)  # a link stays, and what it leads to is written
     is_file = not os.path.exists(output) or os.path.isfile(output)
-    fresh = f"{output}.{os.getpid()}.part" if is_file else output
+    fresh = part_of(output) if is_file else output
+    if is_file:
+        sweep_parts(output)
     try:
-        with open(fresh, "wb") as file:
+        with open(fresh, "wb") as file, held(fresh) if is_file else contextlib.nullcontext():
             yield file
         if is_file:
             os.replace(fresh, output)

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import sys
@@ -20,6 +21,7 @@ import msgspec
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey
 from trailscan.evidence.bundle import LOADED, is_elsewhere, loaded_name
 from trailscan.evidence.folder import find_objects
+from trailscan.evidence.leftovers import sweep_archive
 from trailscan.evidence.local import LocalObject, Survey
 from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.places import key_of
@@ -27,6 +29,7 @@ from trailscan.evidence.windows import HISTORY, parse_window
 
 OBJECTS = "objects"  # the folder that holds what S3 held, as `<bucket>/<key>`
 _LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
+_MOST_LINES = 1_000  # lines of the manifest that are named as unreadable
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Origin).decode
 
@@ -139,8 +142,20 @@ class Archive:
             file.seek(start)
             for line in file:
                 start += len(line)
-                with contextlib.suppress(msgspec.DecodeError):
-                    yield _decode(line), start
+                origin = _origin_in(line)
+                if origin is not None:
+                    yield origin, start
+
+    def unreadable_lines(self, start: int = 0) -> list[int]:
+        """The numbers, from 1, of the manifest's lines from a byte offset on that name no object; a thousand at most."""
+        if not os.path.exists(self.manifest):
+            return []
+        with open(self.manifest, "rb") as file:
+            file.seek(start)
+            bad = list(itertools.islice((at for at, line in enumerate(file, 1) if _origin_in(line) is None), _MOST_LINES))
+            file.seek(0)
+            before = file.read(start).count(b"\n") if bad else 0
+        return [before + at for at in bad]
 
     def everything(self) -> Iterator[Origin]:
         """Every object that was ever taken in, each version once; and what lies in `objects/` but not in the manifest."""
@@ -170,7 +185,8 @@ class Archive:
                 os.fsync(file.fileno())
 
     def _tidy(self) -> None:
-        """Sweep away what a killed run was still receiving, and the line of the manifest it was writing."""
+        """Sweep away what a killed run was still receiving or making, and the line of the manifest it was writing."""
+        sweep_archive(self.root)
         shutil.rmtree(self._incoming, ignore_errors=True)
         os.makedirs(self._incoming, exist_ok=True)
         if not os.path.exists(self.manifest):
@@ -178,7 +194,11 @@ class Archive:
         with open(self.manifest, "rb+") as file:
             file.seek(max(0, os.path.getsize(self.manifest) - _LONGEST_LINE))
             tail = file.read()
-            file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
+            unfinished = tail[tail.rfind(b"\n") + 1 :]
+            if _is_torn(unfinished):
+                file.truncate(file.tell() - len(unfinished))
+            elif unfinished:
+                file.write(b"\n")
 
     def _free(self, path: str, digest: str) -> str:
         """The path, or one beside it where it holds something else; "~" is never part of a key's own path."""
@@ -231,6 +251,29 @@ class Archive:
             os.makedirs(folder, exist_ok=True)
             self._made.add(folder)
         os.replace(fresh, final)
+
+
+def _origin_in(line: bytes) -> Origin | None:
+    """What a line of the manifest says, None for what is none: a disk or an enemy may have altered it."""
+    try:
+        return _decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _is_torn(unfinished: bytes) -> bool:
+    """Whether bytes at the end are the beginning of a line whose writer was killed; all else is evidence, whole or altered."""
+    if not unfinished.strip(b"\0"):  # a disk that lost its power leaves zeros
+        return True
+    if len(unfinished) >= _LONGEST_LINE or not unfinished.startswith(b"{"):
+        return False
+    try:
+        json.JSONDecoder().raw_decode(unfinished.decode("utf-8", "ignore"))
+    except json.JSONDecodeError as error:
+        return error.pos >= len(error.doc) - len("\\u000") or error.msg.startswith("Unterminated string")
+    except RecursionError:
+        return False
+    return False
 
 
 def _origin_of_stray(path: str, found: LocalObject) -> Origin:

@@ -27,6 +27,7 @@ _LONGEST = 16 << 20  # bytes of a line; `load` of many paths makes a long one
 _TAIL = 1 << 16
 _PIECE = 1 << 20
 _MOST_FLAWS = 1000
+_SHORTENED = "the database remembers this line, and the log does not hold it: lines were removed or replaced"
 _CREDENTIALS = re.compile(r"(?i)(?<=://)[^/\s@]*(?=@)|(?<=[?&]x-amz-signature=)[^&\s]+|(?<=[?&]x-amz-security-token=)[^&\s]+")
 Plain = str | int | float | bool | None | list[str]
 Argument = Plain | dict[str, Plain]  # no deeper: what nests without end would exhaust the stack
@@ -60,6 +61,13 @@ class Flaw(msgspec.Struct, frozen=True):
 
     line: int
     reason: str
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """A line that somebody else, as the database, knows the log to have had: its number from 1, and its SHA-256, hex."""
+
+    line: int
+    head: str
 
 
 class _Tail(msgspec.Struct, frozen=True):
@@ -102,13 +110,19 @@ class Custody:
         """The lines that can be read, in order; `check` names the others."""
         return (entry for entry in map(_parsed, self._lines()) if entry is not None)
 
-    def check(self) -> list[Flaw]:
+    def holds(self, known: Remembered) -> bool:
+        """Whether there is a line of this hash."""
+        return any(hash_of(line) == known.head for line in self._lines())
+
+    def check(self, known: Remembered | None = None) -> list[Flaw]:
         """What does not hold of the chain, the numbers, the JSON and the manifest's parts; empty when all does.
 
+        With `known`, also that the log has that line.
         Lists a thousand flaws at most. Bytes that the manifest gained after the last line are not looked at: a process that
         was killed leaves some, and the next line covers them.
         """
-        return list(islice(self._flaws(), _MOST_FLAWS))
+        shortened = [] if known is None or self.holds(known) else [Flaw(known.line, _SHORTENED)]
+        return shortened + list(islice(self._flaws(), _MOST_FLAWS))
 
     def head(self) -> str:
         """The SHA-256 of the last line, hex: what `tail -n 1 custody.jsonl | sha256sum` says."""

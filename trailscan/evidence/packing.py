@@ -17,6 +17,7 @@ from trailscan.evidence.bundle import Names, is_elsewhere, loaded_name, seconds_
 from trailscan.evidence.bundle_writer import Writer
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.keys import day_range
+from trailscan.evidence.leftovers import held, part_of, sweep_parts
 from trailscan.evidence.local import Problem
 from trailscan.evidence.origin import Naming, Origin, naming_of
 
@@ -96,10 +97,11 @@ def pack(archive: Archive, out: str, narrowing: Narrowing, load: Load, tell: Cal
     if os.path.exists(out) and not os.path.isfile(out):
         raise ArchiveError(f"{out} is not a file", "name a file for the bundle")
     out = os.path.realpath(out)
-    fresh = f"{out}.{os.getpid()}.part"
+    fresh = part_of(out)
+    sweep_parts(out)
     packed = Packed()
     try:
-        with open(fresh, "xb", buffering=0) as file, Writer(file) as writer:
+        with open(fresh, "xb", buffering=0) as file, held(fresh), Writer(file) as writer:
             _Run(archive, writer, packed, tell).run(narrowing, load)
             packed.sha256, packed.bytes = writer.finish()
             os.fsync(file.fileno())

@@ -29,6 +29,7 @@ from trailscan.evidence.bundle import (
     pax_size,
     sums_line,
 )
+from trailscan.evidence.leftovers import held, unpacking_of
 
 _PIECE = 1 << 20
 _TOLD = 5  # differences that are named
@@ -54,14 +55,16 @@ def unpack(bundle: BinaryIO, root: str, sha256: str | None, tell: Callable[[Unpa
     root = os.path.abspath(root)
     if os.path.lexists(root) and not (os.path.isdir(root) and not os.listdir(root)):
         raise UsageError(f"{root} is there already", "give a folder that does not exist with --archive")
-    fresh = f"{root}.unpacking-{os.getpid()}"
+    fresh = unpacking_of(root)
     try:
         os.makedirs(fresh)
-        found = _Run(_Source(bundle), fresh, tell).run(sha256)
-        sync_filesystem(fresh)
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(root)
-        os.rename(fresh, root)
+        with held(fresh):
+            found = _Run(_Source(bundle), fresh, tell).run(sha256)
+            sync_filesystem(fresh)
+            with contextlib.suppress(FileNotFoundError):
+                os.rmdir(root)
+            os.rename(fresh, root)
+        sync_filesystem(root)
     except OSError as error:
         raise ArchiveError(f"cannot unpack into {root}: {error.strerror}", "is the disk full?") from error
     finally:

@@ -13,7 +13,7 @@ from trailscan.records.damage import Damage
 from trailscan.records.workers import Workers, chunked
 from trailscan.store.counts import CHANGED, Loaded
 from trailscan.store.database import Connection, Database, run
-from trailscan.store.holdings import next_object_id, set_manifest_mark
+from trailscan.store.holdings import manifest_mark, next_object_id, set_manifest_mark
 
 Arrived = TypeVar("Arrived")
 KEEP_AT_ONCE = 5_000  # objects in one transaction that only notes them
@@ -24,7 +24,8 @@ Incoming = tuple[Origin, int | None]  # and the id it was held under before, if 
 class Intake:
     """One run's way into an archive; `stop` is asked often and ends it after the transaction in hand.
 
-    Needs the archive's lock. Raises what Database raises.
+    Needs the archive's lock. Raises what Database raises. `unreadable` are lines that the manifest gained since the database
+    was last made to agree with it, and that name no object.
     """
 
     def __init__(
@@ -45,9 +46,12 @@ class Intake:
         self._replaced: dict[int, int] = {}
         self._next_id = 1
         self._is_settled = False
+        known_to = 0
         if not self.is_new:
             with self.database.reading() as connection:
                 self._next_id = next_object_id(connection)
+                known_to = manifest_mark(connection)
+        self.unreadable = [_of_line(number) for number in archive.unreadable_lines(known_to)]
 
     def load(self, incoming: Iterable[Incoming | None], is_whole: Callable[[], bool] = lambda: True) -> Iterator[Loaded]:
         """Load the objects as they come; None among them means that none will come for a while. Yields each commit's counts.
@@ -117,6 +121,8 @@ class Intake:
                 self._settle(connection)
 
     def _settle(self, connection: Connection) -> None:
+        if self.unreadable:
+            _note_once(connection, "unreadable-line", self.unreadable)
         set_manifest_mark(connection, self._archive.manifest_size())
         self._is_settled = True
 
@@ -133,6 +139,10 @@ class Intake:
     def _take_id(self) -> int:
         self._next_id += 1
         return self._next_id - 1
+
+
+def _of_line(number: int) -> str:
+    return f"manifest.jsonl line {number}: it names no object: altered, or not written by trailscan"
 
 
 def _batched(objects: Iterable[Arrived], size: int) -> Iterator[list[Arrived]]:

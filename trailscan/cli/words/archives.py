@@ -25,6 +25,12 @@ def of_status(held: "Holdings") -> list[str]:
     return lines + list(resting_on(held).limits)
 
 
+def of_custody(shortened: bool) -> list[str]:
+    """That the custody log lacks lines that the database remembers."""
+    lines = "lines that the database remembers are missing from the custody log: `trailscan custody`"
+    return [lines] if shortened else []
+
+
 def of_entry(entry: "Entry") -> str:
     """A line of the custody log: when, and what came of it."""
     told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in entry.counts.items())

@@ -138,6 +138,14 @@ def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
     return lines + told(named)
 
 
+def of_lines(unreadable: Sequence[str]) -> list[str]:
+    """The manifest's lines that cannot be read, the first by number."""
+    if not unreadable:
+        return []
+    lines = [f"{count(len(unreadable), 'line')} of the manifest cannot be read (`trailscan status` lists all):"]
+    return lines + [f"  {for_terminal(reason)}" for reason in unreadable[:NAMED]]
+
+
 def of_rebuild(tally: "Tally") -> list[str]:
     """What the new database was made of."""
     lines = [f"database made anew from {count(tally.loaded.objects, 'object')}"]
