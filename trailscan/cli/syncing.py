@@ -181,7 +181,8 @@ class _Place:
 
 def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[], bool]) -> int:
     """Say what a sync would fetch: a table on stdout, the funnel on stderr."""
-    sync = Sync(place.bucket, archive, _held_so_far(archive), stop)
+    held, suspects = _held_so_far(archive)
+    sync = Sync(place.bucket, archive, held, stop, suspects=suspects)
     sync.plan(place.parts, place.survey.loose, place.scope)
     place.must_hold_something(sync.counts)
     columns = (Column("account_id", "text"), Column("region", "text"), Column("objects", "integer"), Column("bytes", "integer"))
@@ -191,12 +192,16 @@ def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[]
     return exit_code(place.oddities.number, stop())
 
 
-def _held_so_far(archive: Archive) -> Held:
+def _held_so_far(archive: Archive) -> tuple[Held, Held]:
+    """What is held, and of it what has other bytes than were recorded."""
     from trailscan.store.backlog import Backlog
     from trailscan.store.database import Database
 
     database = Database(archive.database)
-    return Backlog(archive, database, None).held if database.exists() else Held(())
+    if not database.exists():
+        return Held(()), Held(())
+    backlog = Backlog(archive, database, None)
+    return backlog.held, backlog.suspects
 
 
 class _Run:
@@ -222,7 +227,7 @@ class _Run:
         database.create()
         only = self._wish.only if self._wish.load else None
         backlog = Backlog(self._archive, database, only, self._place.named or None)
-        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop, laying)
+        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop, laying, backlog.suspects)
         self._counts = sync.counts
         sync.start(self._place.parts, self._place.survey.loose, self._place.scope)
         from trailscan.store.intake import Intake  # brings pyarrow, while the first objects are on their way
@@ -239,7 +244,8 @@ class _Run:
         if sync.error is not None:
             raise sync.error
         self._place.must_hold_something(sync.counts)
-        damaged = self._tally.loaded.damaged_objects + len(self._missing) + self._place.oddities.number + len(intake.unreadable)
+        damaged = self._tally.loaded.damaged_objects + len(self._missing) + len(intake.unreadable)
+        damaged += self._place.oddities.number + sync.counts.repaired
         return exit_code(damaged, self._stop())
 
     def synced(self) -> Synced:
@@ -282,6 +288,7 @@ class _Run:
             self._say(funnels.of_loading(self._tally.loaded, self._tally.seconds, []))
         self._say(funnels.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
         self._say(funnels.of_lines(intake.unreadable))
+        self._say(funnels.of_repairs(sync.repaired))
         self._say(self._place.report())
         self._say(funnels.of_oddities(self._place.oddities))
         if self._stop() or sync.error is not None:
@@ -305,7 +312,8 @@ class _Run:
             "stopped": self._stop() or sync.error is not None or not self._place.oddities.is_whole,
         }
         listed = {
-            name: getattr(counts, name) for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed")
+            name: getattr(counts, name)
+            for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed", "repaired")
         }
         more = {"odd_listings": self._place.oddities.number}
         note(self._archive, "sync", arguments, listed | more | counts_of(self._tally.loaded))

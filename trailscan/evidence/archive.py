@@ -111,6 +111,11 @@ class Archive:
             raise ArchiveError(f"cannot write {self.place(path)}: {error.strerror}", "is the disk full?") from error
         return path, digest
 
+    def lay_at(self, path: str, data: bytes, last_modified: datetime | None) -> None:
+        """Write an object's bytes under its path, in place of any that lie there. Raises OSError."""
+        self._laid = True
+        self._move(self._write(data, last_modified), os.path.join(self.root, path))
+
     def put_all(self, arrived: Sequence[Arrived]) -> list[tuple[str, str]]:
         """Put objects, one after the other; returns their paths and SHA-256s."""
         return [self.put(path, data, last_modified) for path, data, last_modified in arrived]

@@ -32,6 +32,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str | None = None
     fetched_at: datetime | None = None
     changed: bool = False  # fetched under a key that was held already, with other content
+    repaired: str | None = None  # fetched again: what was wrong with the file that the archive held
 
 
 class Naming(msgspec.Struct, frozen=True):

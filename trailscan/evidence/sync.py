@@ -18,6 +18,7 @@ import msgspec
 from trailscan.errors import NotReachable, UnsafeKey
 from trailscan.evidence.archive import OBJECTS, Archive
 from trailscan.evidence.held import Held
+from trailscan.evidence.inspection import Inspection
 from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, list_part
 from trailscan.evidence.origin import Origin, naming_of
@@ -42,6 +43,7 @@ PASS_ON_OBJECTS = 200
 HOPELESS = 100  # objects that fail in a row
 
 
+_NOBODY = Held(())
 Want = Callable[[list[Listed]], None]  # takes objects to fetch, in handfuls
 
 
@@ -65,6 +67,7 @@ class Counts(msgspec.Struct):
     bytes: int = 0  # fetched
     wanted_bytes: int = 0
     changed: int = 0  # of those fetched: held already, with other content
+    repaired: int = 0  # of those fetched: held already, and gone or altered in the archive
 
 
 Landing = tuple[Listed, Fetched] | Missing  # what a fetch comes to
@@ -77,7 +80,13 @@ class Sync:
     """
 
     def __init__(
-        self, bucket: Bucket, archive: Archive, held: Held, stop: Callable[[], bool], laying: Laying | None = None
+        self,
+        bucket: Bucket,
+        archive: Archive,
+        held: Held,
+        stop: Callable[[], bool],
+        laying: Laying | None = None,
+        suspects: Held = _NOBODY,
     ) -> None:
         self.counts = Counts()
         self.by_place: Counter[tuple[str, str]] = Counter()  # wanted objects by account and region
@@ -88,6 +97,8 @@ class Sync:
         self._archive = archive
         self._put_all = (laying or archive).put_all
         self._held = held
+        self._inspection = Inspection(archive, bucket.name, suspects)
+        self.repaired: list[tuple[str, str]] = []  # key, and what was wrong
         self._stop = stop
         self._lock = threading.Lock()
         self._wanted: Queue[list[Listed] | None] = Queue(FETCHERS * 2)
@@ -149,8 +160,15 @@ class Sync:
         self._choose(wanted, want, len(loose) - len(wanted))
 
     def _choose(self, page: list[Listed], want: Want, beyond: int) -> None:
-        held = {listed.key for listed in page if listed.etag and self._held.has(self._name(listed.key), listed.etag)}
-        wanted = [listed for listed in page if listed.key not in held]
+        held: list[Listed] = []
+        wanted: list[Listed] = []
+        for listed in page:
+            if not listed.etag or not self._held.has(self._name(listed.key), listed.etag):
+                wanted.append(listed)
+            elif self._inspection.is_sound(listed):
+                held.append(listed)
+            else:
+                wanted.append(listed)
         with self._lock:
             self.counts.listed += len(page) + beyond
             self.counts.beyond += beyond
@@ -254,28 +272,58 @@ class Sync:
         wanted: list[tuple[str, Listed, Fetched]] = []
         for landed in landing:
             placed = landed if isinstance(landed, Missing) else self._placed(*landed)
-            if isinstance(placed, Missing):
+            if isinstance(placed, Missing | Origin):
                 missing.append(placed)
             elif placed is not None:
                 wanted.append(placed)
         laid = self._put_all([(path, fetched.data, fetched.last_modified) for path, _, fetched in wanted])
-        return missing + [self._origin(*each, *where) for each, where in zip(wanted, laid, strict=True)]
+        return missing + [
+            self._origin(listed, fetched, *where) for (_, listed, fetched), where in zip(wanted, laid, strict=True)
+        ]
 
-    def _placed(self, listed: Listed, fetched: Fetched) -> tuple[str, Listed, Fetched] | Missing | None:
-        """Where an object belongs; None when it was named, not listed, and proves to be held."""
+    def _placed(self, listed: Listed, fetched: Fetched) -> tuple[str, Listed, Fetched] | Missing | Origin | None:
+        """Where an object belongs; or its origin, where it took the place of what was held; None when it proves to be held."""
         self._failures = 0
-        if listed.etag is None and self._held.has(self._name(listed.key), fetched.etag or ""):
-            self.counts.held += 1
-            self.counts.wanted -= 1
+        name, etag = self._name(listed.key), fetched.etag or ""
+        as_listed = msgspec.structs.replace(listed, etag=etag, bytes=len(fetched.data), last_modified=fetched.last_modified)
+        is_held = self._held.has(name, etag)
+        if listed.etag is None and is_held and self._inspection.is_sound(as_listed):
+            self._found_held()
             return None
         try:
+            if is_held or self._held.has_other(name, etag):
+                return self._lay_again(as_listed, fetched, is_held)
             return f"{OBJECTS}/{path_of(self._bucket.name, listed.key)}", listed, fetched
         except UnsafeKey as error:
             return self._missing(listed, "unsafe-key", error.message)
 
-    def _origin(self, path: str, listed: Listed, fetched: Fetched, laid: str, sha256: str) -> Origin:
-        # Another ETag alone proves nothing: with KMS each upload of the same bytes has its own.
-        changed = laid != path and self._held.has_other(self._name(listed.key), fetched.etag or "")
+    def _found_held(self) -> None:
+        self.counts.held += 1
+        self.counts.wanted -= 1
+
+    def _lay_again(self, listed: Listed, fetched: Fetched, is_held: bool) -> Origin | Missing | None:
+        """Lay down what has the key of something held. Another ETag alone proves nothing: with KMS each upload has its own."""
+        laid = self._inspection.lay(listed, fetched)
+        repaired = laid.repaired
+        if is_held and laid.changed and laid.is_known:  # the bucket's bytes were found to differ before
+            return self._missing(
+                listed, "altered", "its file is altered or gone, and the bucket has other bytes than were recorded"
+            )
+        if is_held and not laid.changed and repaired is None:
+            if not self._inspection.is_suspect(listed.key):
+                self._found_held()
+                return None
+            repaired = "its file holds the bytes that were recorded again"
+        if repaired is not None:
+            self.counts.repaired += 1
+            self.repaired.append((listed.key, repaired))
+        if is_held and laid.changed:  # so that both versions have a state of their own
+            fetched = msgspec.structs.replace(fetched, etag=f"{fetched.etag}~{laid.sha256[:16]}")
+        return self._origin(listed, fetched, laid.path, laid.sha256, laid.changed, repaired)
+
+    def _origin(
+        self, listed: Listed, fetched: Fetched, laid: str, sha256: str, changed: bool = False, repaired: str | None = None
+    ) -> Origin:
         self.counts.fetched += 1
         self.counts.bytes += len(fetched.data)
         self.counts.changed += changed
@@ -292,6 +340,7 @@ class Sync:
             sha256=sha256,
             fetched_at=datetime.now(UTC).replace(tzinfo=None),
             changed=changed,
+            repaired=repaired,
         )
 
     # Passing on

@@ -171,7 +171,7 @@ CREATE OR REPLACE TEMP TABLE delivery AS
          date_trunc('{{unit}}', if(kind = 'digest', delivered_at - INTERVAL 1 SECOND, delivered_at)) AS starts_at,
          status = 'failed' OR coalesce(gone, false) AS failed, records,
          status IN ('partial', 'damaged', 'altered') OR (gone IS NOT NULL AND kind <> 'digest')
-           OR object_id IN (SELECT object_id FROM damage) AS damaged
+           OR object_id IN (SELECT object_id FROM damage WHERE what <> 'repaired') AS damaged
   FROM objects LEFT JOIN distrusted USING (object_id) WHERE kind IN ('log', 'digest') AND {_POSSIBLE} AND {{wanted}}
 """
 _UNPLACED = (

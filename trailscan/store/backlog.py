@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.origin import name_of, state_of
 from trailscan.store.database import Database
-from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, unread
+from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, suspects, unread
 
 if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
     from trailscan.store.intake import Incoming
@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
 class Backlog:
     """`incoming` is to be loaded before anything new; `held` covers it; `failed` names what could not be had, with its ids.
 
-    `was_odd` says whether a listing before was not as S3 makes it. With `keys`, `held` is asked about these only.
+    `suspects` names what is held with bytes that are not those recorded. `was_odd` says whether a listing before was not as S3
+    makes it. With `keys`, `held` is asked about these only.
     """
 
     def __init__(
@@ -25,9 +26,10 @@ class Backlog:
             recorded = [origin for origin, _ in archive.recorded(manifest_mark(connection))]
             asked = None if keys is None else [*keys, *(origin.key for origin in recorded)]
             known = held(connection, keys=asked)
-            lost = [origin for origin in recorded if not known.has(name_of(origin), state_of(origin))]
+            lost = [found for found in recorded if found.repaired or not known.has(name_of(found), state_of(found))]
             self.held = held(connection, lost, asked) if lost else known
             self.failed = failed_ids(connection)
+            self.suspects = suspects(connection)
             self.was_odd = has_odd_listing(connection)
             self.incoming: list[Incoming] = [(origin, self.failed.pop(name_of(origin), None)) for origin in lost]
             if only is not None:

@@ -5,6 +5,7 @@ import msgspec
 from trailscan.records.damage import Damage
 
 CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
+REPAIRED = "repaired"  # what damage is called that was made good: it counts in the run that found it
 NAMED = 5  # damaged things that are named one by one
 
 

@@ -36,7 +36,8 @@ def holdings(connection: Connection) -> Holdings:
     counted = run(
         connection,
         """SELECT count(*) FILTER (status NOT IN ('failed')),
-                  (SELECT count(DISTINCT coalesce(object_id, -1)) FROM damage), (SELECT count(*) FROM damage),
+                  (SELECT count(DISTINCT coalesce(object_id, -1)) FROM damage WHERE what <> 'repaired'),
+                  (SELECT count(*) FROM damage),
                   count(*) FILTER (status = 'failed'), count(*) FILTER (status = 'fetched'),
                   (SELECT count(*) FROM events), (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
                   coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), []),
@@ -78,6 +79,17 @@ def names_loaded(connection: Connection) -> list[str]:
 def failed_ids(connection: Connection) -> dict[str, int]:
     """The objects that could not be had so far, by name."""
     return {name_of(origin): number for origin, number in _origins(connection, "status = 'failed'", [])}
+
+
+def suspects(connection: Connection) -> Held:
+    """Names of objects from buckets whose bytes the last verification, or a load, found to be others than were recorded."""
+    found = run(
+        connection,
+        """SELECT bucket, key FROM objects WHERE source = 's3' AND (status = 'altered'
+             OR object_id IN (SELECT object_id FROM verdicts WHERE status = 'INVALID_HASH')
+             OR object_id IN (SELECT object_id FROM damage WHERE what = 'altered'))""",
+    )
+    return Held((f"s3://{bucket}/{key}", "") for bucket, key in found)
 
 
 def has_odd_listing(connection: Connection) -> bool:

@@ -74,6 +74,7 @@ class Intake:
 
     def keep(self, incoming: Iterable[Incoming | None]) -> int:
         """Note objects as held without loading them; returns how many."""
+        from trailscan.store.repaired import repairs_of, replaced_by
         from trailscan.store.rows import forget, insert_damage, insert_objects, unread_row
 
         self.database.create()
@@ -81,10 +82,11 @@ class Intake:
         for chunk in _batched((found for found in incoming if found is not None), KEEP_AT_ONCE):
             kept += len(chunk)
             with self.database.writing() as connection:
-                forget(connection, [before for _, before in chunk if before is not None])
                 numbered = [(self._take_id(), origin) for origin, _ in chunk]
+                forget(connection, [before for _, before in chunk if before is not None] + replaced_by(connection, numbered))
                 insert_objects(connection, [unread_row(number, origin, "fetched") for number, origin in numbered])
                 insert_damage(connection, [(number, CHANGED) for number, origin in numbered if origin.changed])
+                insert_damage(connection, [(number, damage) for number, origin in numbered for damage in repairs_of(origin)])
                 self._archive.flush()
         return kept
 

@@ -15,6 +15,7 @@ from trailscan.records.workers import Outcome, Read
 from trailscan.store.counts import CHANGED, NAMED, Loaded
 from trailscan.store.database import Connection, Database, run, sql
 from trailscan.store.patterns import like
+from trailscan.store.repaired import repairs_of, replaced_by
 from trailscan.store.rows import BATCH, as_arrow, forget, insert_damage, insert_objects, object_row
 
 TRANSACTION_RECORDS = 480_000
@@ -75,7 +76,8 @@ class Loader:
             raise
         connection.unregister("batch")
         outcomes = window.outcomes
-        forget(connection, [old for outcome in outcomes if (old := self.replaced.pop(outcome.object_id, None)) is not None])
+        again = replaced_by(connection, [(outcome.object_id, self.origins[outcome.object_id]) for outcome in outcomes])
+        forget(connection, again + [old for each in outcomes if (old := self.replaced.pop(each.object_id, None)) is not None])
         damage = [(outcome.object_id, found) for outcome in outcomes for found in self._damage_of(outcome)]
         twins = _twins(connection, outcomes)
         counts = self._counts(connection, outcomes, damage, twins)
@@ -86,7 +88,7 @@ class Loader:
     def _damage_of(self, outcome: Outcome) -> list[Damage]:
         origin = self.origins[outcome.object_id]
         altered = origin.sha256 is not None and outcome.sha256 not in {None, origin.sha256}
-        return [*outcome.damage, *([CHANGED] if origin.changed else []), *([ALTERED] if altered else [])]
+        return [*outcome.damage, *([CHANGED] if origin.changed else []), *([ALTERED] if altered else []), *repairs_of(origin)]
 
     def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found], twins: list[Found]) -> Loaded:
         rows, copies = run(connection, sql("count_new.sql"), _span(outcomes))[0]

@@ -79,6 +79,13 @@ def of_listing(survey: "BucketSurvey", scope: "Scope") -> list[str]:
     return lines
 
 
+def of_repairs(repaired: Sequence[tuple[str, str]]) -> list[str]:
+    """Objects held that were fetched again, the first few by name."""
+    if not repaired:
+        return []
+    return [f"{count(len(repaired), 'object')} held, gone or altered in the archive, fetched again:", *told(repaired)]
+
+
 def of_oddities(oddities: "Oddities") -> list[str]:
     """What a server listed as S3 never would, the first few by name."""
     if not oddities.number:
