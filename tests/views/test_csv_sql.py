@@ -14,7 +14,7 @@ from trailscan.views.as_csv import write_csv
 from trailscan.views.csv_sql import line_sql
 
 TYPES = {"text": "VARCHAR", "json": "JSON", "integer": "BIGINT", "boolean": "BOOLEAN", "timestamp": "TIMESTAMP"}
-SPECIAL = "'=+-@\t\r\n＝＋－＠\",\0 a/:;A0é漢\U0001f600"
+SPECIAL = "'=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\",\0 a/:;A0é漢\U0001f600"
 texts = st.text(st.sampled_from(SPECIAL), max_size=6) | st.text(st.characters(codec="utf-8"), max_size=9)
 cells = {
     "text": texts,

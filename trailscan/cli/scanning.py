@@ -1,5 +1,6 @@
 """`query PATH`: files read straight for a question, with no archive; what their bytes cannot rule out is asked in memory."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from trailscan.evidence.local import LocalObject, Survey
 from trailscan.evidence.origin import Origin, origin_of_file
 from trailscan.records.workers import Outcome, Read, Workers, chunked
 from trailscan.search.filters import Filters, needles_of, networks_of
+from trailscan.store.spill import spill_folder
 from trailscan.views.amounts import count
 
 
@@ -19,23 +21,26 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
     networks_of(filters)
     terminal, survey = Terminal(quiet), Survey()
     found = find_objects(paths, survey)
-    with Workers(jobs, needles_of(filters), hash_all=False) as workers, terminal.clean():
-        scan = Scan(workers, found, terminal)
-        first = next(scan.reads, None)
-        from trailscan.store.database import lock_down, scratch
+    with spill_folder() as folder:
+        with Workers(jobs, needles_of(filters), hash_all=False) as workers, terminal.clean():
+            scan = Scan(workers, found, terminal)
+            first = next(scan.reads, None)
+            from trailscan.store.database import bounds_named, lock_down, scratch
 
-        connection = scratch(with_views=False)
-        named: list[tuple[str, str]] = []
-        damaged = 0
-        if first is not None:
-            from trailscan.store.load import Loader
+            connection = scratch(with_views=False, spill=folder)
+            named: list[tuple[str, str]] = []
+            damaged = 0
+            if first is not None:
+                from trailscan.store.load import Loader
 
-            loaded = Loader(scan.origins).into_scratch(connection, first, scan.reads)
-            named, damaged = loaded.named, loaded.damaged_objects
-        lock_down(connection)
-    named = [*named, *((problem.path, problem.reason) for problem in survey.problems)]
-    resting = Resting(scan.objects, damaged + len(survey.problems), named=named)
-    return Asking(connection, filters, shape, terminal, str).answer(resting)
+                with bounds_named():
+                    loaded = Loader(scan.origins).into_scratch(connection, first, scan.reads)
+                named, damaged = loaded.named, loaded.damaged_objects
+            lock_down(connection)
+        named = [*named, *((problem.path, problem.reason) for problem in survey.problems)]
+        resting = Resting(scan.objects, damaged + len(survey.problems), named=named)
+        with bounds_named(), contextlib.closing(connection):
+            return Asking(connection, filters, shape, terminal, str).answer(resting)
 
 
 class Scan:

@@ -110,7 +110,7 @@ class _Screen:
     """stdout when it is a terminal: formats for machines are shown there too, and may hold what would steer it."""
 
     def write(self, data: bytes) -> int:
-        lines = data.decode("utf-8", "backslashreplace").split("\n")
+        lines = bytes(data).decode("utf-8", "backslashreplace").split("\n")
         sys.stdout.buffer.write("\n".join(map(for_terminal, lines)).encode())
         return len(data)
 

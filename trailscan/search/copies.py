@@ -15,14 +15,14 @@ from trailscan.store.database import Connection, run
 
 Identity = tuple[str | None, str]
 
-# Rows of `hit` that share their event's id, with a fingerprint of the content as the columns hold it.
+# A row's event, as a number: equal for equal events, NULL where there is no event id. A column of every `hit`.
+EVENT_KEY = "CASE WHEN event_id IS NOT NULL THEN hash(recipient_account_id, event_id) END AS event_key"
+
+# Rows of `hit` that may share their event's id, with a fingerprint of the content as the columns hold it.
 _TWINS = """
 CREATE OR REPLACE TEMP TABLE twin AS
-  WITH shared AS (
-    SELECT recipient_account_id, event_id FROM hit WHERE event_id IS NOT NULL GROUP BY ALL HAVING count(*) > 1
-  ),
-  rows AS (SELECT hit.row_id FROM hit JOIN shared
-           ON shared.event_id = hit.event_id AND shared.recipient_account_id IS NOT DISTINCT FROM hit.recipient_account_id)
+  WITH shared AS (SELECT event_key FROM hit WHERE event_key IS NOT NULL GROUP BY event_key HAVING count(*) > 1),
+  rows AS (SELECT row_id FROM hit WHERE event_key IN (SELECT event_key FROM shared))
   SELECT rowid AS row_id, object_id, record_index, recipient_account_id, event_id,
          hash(*COLUMNS(* EXCLUDE (object_id, record_index))) AS fingerprint
   FROM events WHERE rowid IN (SELECT row_id FROM rows)

@@ -8,9 +8,10 @@ import duckdb
 import msgspec
 
 from trailscan.errors import UsageError
-from trailscan.search.copies import hide_copies
+from trailscan.search.copies import EVENT_KEY, hide_copies
 from trailscan.search.filters import Filters, Where, networks_of, where_of
 from trailscan.search.networks import lies_in, may_lie_in, v6_of
+from trailscan.search.pages import paged
 from trailscan.search.table import Table
 from trailscan.search.tables import table_of
 from trailscan.store.database import Connection, run
@@ -37,11 +38,11 @@ class Answer:
 
     def __init__(self, connection: Connection, filters: Filters, all_copies: bool = False) -> None:
         self._connection = connection
-        self._where = _resolved(connection, filters)
+        where = _resolved(connection, filters)
         conflicts = 0
         with user_sql(filters):
-            mark = f"CREATE OR REPLACE TEMP TABLE hit AS SELECT {_MARKED} FROM evidence WHERE {self._where.sql}"
-            run(connection, mark, self._where.parameters)
+            mark = f"CREATE OR REPLACE TEMP TABLE hit AS SELECT {_MARKED} FROM evidence WHERE {where.sql}"
+            run(connection, mark, where.parameters)
         run(connection, "CREATE OR REPLACE TEMP TABLE hidden (row_id BIGINT)")
         if not all_copies:
             conflicts = hide_copies(connection)
@@ -54,25 +55,26 @@ class Answer:
         order = f"{quoted(known_column(sort.removeprefix('-'), known))} {'DESC' if sort.startswith('-') else 'ASC'} NULLS LAST"
         ties = "event_time, event_id, object_id, record_index"
         more = "" if limit is None else f" LIMIT {limit}"
-        return self._select(", ".join(map(quoted, names)), f" ORDER BY {order}, {ties}{more}")
+        row_ids = f"SELECT row_id {self._shown()} ORDER BY {order}, {ties}{more}"
+        return paged(self._connection, row_ids, "evidence", [quoted(name) for name in names])
 
     def number_of_groups(self, field: str) -> int:
         """How many values a field has."""
         name = quoted(known_column(field, column_names(self._connection)))
-        statement = f"SELECT count(*) FROM (SELECT DISTINCT {name} FROM evidence WHERE {self._where.sql})"
-        return int(run(self._connection, statement, self._where.parameters)[0][0])
+        return int(run(self._connection, f"SELECT count(*) FROM (SELECT DISTINCT {name} {self._shown()})")[0][0])
 
     def groups(self, field: str, limit: int | None = None) -> Table:
         """How many events have each value of a field, the most frequent first, and when the first and last were."""
         name = quoted(known_column(field, column_names(self._connection)))
         more = "" if limit is None else f" LIMIT {limit}"
         spans = "count(*) AS events, min(event_time) AS first_event, max(event_time) AS last_event"
-        return self._select(f"{name}, {spans}", f" GROUP BY {name} ORDER BY events DESC, {name}{more}")
+        grouped = f"SELECT {name}, {spans} {self._shown()} GROUP BY {name} ORDER BY events DESC, {name}{more}"
+        return table_of(self._connection.execute(grouped))
 
-    def _select(self, what: str, tail: str) -> Table:
-        shown = " AND row_id NOT IN (SELECT row_id FROM hidden)" if self.basis.copies else ""
-        statement = f"SELECT {what} FROM evidence WHERE ({self._where.sql}){shown}{tail}"
-        return table_of(self._connection.execute(statement, list(self._where.parameters)))
+    def _shown(self) -> str:
+        """The rows of `evidence` that were found, less hidden copies."""
+        hidden = " AND row_id NOT IN (SELECT row_id FROM hidden)" if self.basis.copies else ""
+        return f"FROM evidence WHERE row_id IN (SELECT row_id FROM hit){hidden}"
 
 
 @contextlib.contextmanager
@@ -84,6 +86,8 @@ def user_sql(filters: Filters) -> Iterator[None]:
     try:
         duckdb.SQLExpression(filters.where)
         yield
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise UsageError(
             f"--where cannot be run: {str(error).partition(chr(10))[0]}", "see docs/tables.md for the columns"
@@ -126,7 +130,7 @@ def similar_names(connection: Connection, wanted: Sequence[str]) -> list[str]:
     return [name for near in dict.fromkeys(close) for name in folded[near]]
 
 
-_MARKED = "row_id, object_id, recipient_account_id, event_id, coalesce(target, session_id) IS NOT NULL AS door"
+_MARKED = f"row_id, object_id, {EVENT_KEY}, coalesce(target, session_id) IS NOT NULL AS door"
 
 
 def _resolved(connection: Connection, filters: Filters) -> Where:

@@ -1,9 +1,12 @@
 """An answer: typed columns and rows that come in chunks, so that a renderer never has to hold them all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # brought by the writers that need it
+    import pyarrow as pa
 
 Kind = Literal["text", "integer", "number", "boolean", "timestamp", "json"]
 Value = str | int | float | bool | datetime | None
@@ -20,10 +23,15 @@ class Column:
 
 @dataclass(slots=True)
 class Table:
-    """Columns, and an iterator of chunks of rows that can be read once."""
+    """Columns, and an iterator of chunks of rows that can be read once.
+
+    `computed`, where there is one, has the database compute the rows instead: it takes expressions of SQL over the columns'
+    names, and gives their values in batches of Arrow.
+    """
 
     columns: tuple[Column, ...]
     chunks: Iterator[list[Row]]
+    computed: "Callable[[str], Iterator[pa.RecordBatch]] | None" = None
 
     @property
     def names(self) -> list[str]:

@@ -18,8 +18,12 @@ _KINDS: dict[str, Kind] = {
 
 def table_of(result: Connection) -> Table:
     """The result of a connection's last statement; the connection is busy until the table was read."""
-    columns = tuple(Column(name, _KINDS.get(str(kind), "text")) for name, kind, *_ in result.description)
-    return Table(columns, _chunks(result))
+    return Table(columns_of(result), _chunks(result))
+
+
+def columns_of(result: Connection) -> tuple[Column, ...]:
+    """The columns of a connection's last statement."""
+    return tuple(Column(name, _KINDS.get(str(kind), "text")) for name, kind, *_ in result.description)
 
 
 def grid_of(connection: Connection, statement: str, parameters: Sequence[object] = ()) -> Grid:

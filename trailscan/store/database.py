@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trailscan import __version__
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
 from trailscan.store.faults import REPAIR, first_line, translated
+from trailscan.store.spill import spill_folder
 
 SCHEMA_VERSION = 2
 ROW_GROUP = 20_480  # rows; a sixth of DuckDB's own: even a small load is compressed by several threads, in little memory
 LOAD_MEMORY = "384MB"
 LOAD_THREADS = 4  # each holds a row group in memory
 PATIENCE = 15.0  # seconds that a reader waits for a writer: a load holds the file for about three
+READ_MEMORY = "256MB"  # for a question's rows; what is more goes into a folder for temporary files
+READ_THREADS = 4
 TURN = 0.02  # seconds between two tries; a writer leaves the file alone for longer than this between transactions
 
 Config = dict[str, str | bool | int | float | list[str]]
@@ -116,10 +119,12 @@ class Database:
             raise NoArchive(
                 f"there is no archive at {os.path.dirname(self.path)}", "run `trailscan sync` or `trailscan load` first"
             )
-        connection = self._retry(lambda: _connect(_LOCKED_DOWN, self.path))
-        with translated(self.path), contextlib.closing(connection):
-            self._check_version(connection)
-            yield connection
+        with spill_folder() as folder:
+            connection = self._retry(lambda: _connect(_bounded(folder), self.path))
+            with translated(self.path), bounds_named(), contextlib.closing(connection):
+                self._check_version(connection)
+                lock_down(connection)
+                yield connection
 
     @contextlib.contextmanager
     def salvaging(self, config: Config) -> Iterator[Connection]:
@@ -172,12 +177,13 @@ def fresh_path(path: str) -> str:
     return f"{path}.new-{os.getpid()}"
 
 
-def scratch(*, with_views: bool = True) -> Connection:
+def scratch(*, with_views: bool = True, spill: str | None = None) -> Connection:
     """An empty database in memory with the same tables, for records that are asked about but not kept.
 
-    Its views of sessions take longer to make than all else of it.
+    With `spill`, a folder or an empty text (see `spill_folder`), it takes no more memory than a question may. Its views of
+    sessions take longer to make than all else of it.
     """
-    connection = _connect(_OFFLINE)
+    connection = _connect(_OFFLINE if spill is None else _bounded(spill))
     make_tables(connection)
     if with_views:
         make_views(connection)
@@ -212,6 +218,26 @@ def _connect(config: Config, path: str = ":memory:") -> Connection:
     import duckdb
 
     return duckdb.connect(path, read_only=path != ":memory:", config=config)
+
+
+def _bounded(spill: str) -> Config:
+    """The configuration of who asks: so much memory, and a folder for the rest where there is one."""
+    threads = min(READ_THREADS, os.cpu_count() or 1)
+    return _OFFLINE | {"threads": str(threads), "memory_limit": READ_MEMORY, "temp_directory": spill}
+
+
+@contextlib.contextmanager
+def bounds_named() -> Iterator[None]:
+    """Say in our words that a question found too little room. Raises ArchiveError."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        if isinstance(error, duckdb.IOException) and "duckdb_temp" not in str(error):
+            raise
+        message = f"the answer needs more room than the {READ_MEMORY} of memory and the folder for temporary files have"
+        raise ArchiveError(message, "set TMPDIR to a folder with more room, or ask for fewer events or columns") from error
 
 
 def _attach(connection: Connection, path: str) -> None:

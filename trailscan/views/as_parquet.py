@@ -3,7 +3,7 @@
 Never leaves a readable file behind when the rows broke off: an answer with a part missing must not look whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -33,16 +33,24 @@ def write_parquet(table: Table, out: BinaryIO) -> int:
     writer = parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd")
     written = 0
     try:
-        for chunk in filter(None, table.chunks):
-            arrays = list(map(_array, table.columns, zip(*chunk, strict=True)))
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-            written += len(chunk)
+        for batch in _batches(table, schema):
+            writer.write_batch(batch)
+            written += batch.num_rows
     except BaseException:
         sink.broken = True
         raise
     finally:
         writer.close()
     return written
+
+
+def _batches(table: Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    if table.computed is not None:
+        for batch in table.computed(", ".join('"' + name.replace('"', '""') + '"' for name in table.names)):
+            yield pa.record_batch([column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)], schema)
+        return
+    for chunk in filter(None, table.chunks):
+        yield pa.record_batch(list(map(_array, table.columns, zip(*chunk, strict=True))), schema=schema)
 
 
 def _array(column: Column, cells: Sequence[Value]) -> pa.Array:

@@ -19,10 +19,9 @@ CASE
   WHEN {_QUOTED} THEN concat('"', replace({{cell}}, '"', '""'), '"')
   ELSE {{cell}}
 END"""
-_TIMESTAMP = """
-CASE WHEN {cell} IS NOT NULL THEN
-  concat(strftime({cell}, '%Y-%m-%dT%H:%M:%S'), CASE WHEN microsecond({cell}) % 1000000 > 0 THEN strftime({cell}, '.%f') END, 'Z')
-ELSE '' END"""
+_FRACTION = "CASE WHEN microsecond({cell}) % 1000000 > 0 THEN strftime({cell}, '.%f') END"
+_TIMESTAMP = f"""
+CASE WHEN {{cell}} IS NULL THEN '' ELSE concat(strftime({{cell}}, '%Y-%m-%dT%H:%M:%S'), {_FRACTION}, 'Z') END"""
 _OTHER = "coalesce({cell}::VARCHAR, '')"
 
 

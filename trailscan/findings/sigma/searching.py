@@ -14,7 +14,7 @@ import msgspec
 from trailscan.findings.rule import RuleFailed
 from trailscan.findings.sigma.condition import Column, Condition, Field, Within, networks_in
 from trailscan.findings.sigma.rendering import Parameters, values_sql, where
-from trailscan.search.copies import hide_copies
+from trailscan.search.copies import EVENT_KEY, hide_copies
 from trailscan.search.networks import lies_in, may_lie_in
 from trailscan.store.database import Connection, Row, run
 
@@ -89,9 +89,8 @@ def _hidden(connection: Connection, twins: Sequence[int]) -> set[int]:
     """The rows that are copies of others."""
     if not twins:
         return set()
-    mark = "row_id, object_id, recipient_account_id, event_id"
     statement = f"""CREATE OR REPLACE TEMP TABLE hit AS
-                    SELECT {mark} FROM (SELECT rowid AS row_id, * FROM events) WHERE row_id IN (SELECT unnest(?::BIGINT[]))"""
+                    SELECT rowid AS row_id, {EVENT_KEY} FROM events WHERE rowid IN (SELECT unnest(?::BIGINT[]))"""
     run(connection, statement, [list(twins)])
     run(connection, "CREATE OR REPLACE TEMP TABLE hidden (row_id BIGINT)")
     hide_copies(connection)
