@@ -21,14 +21,15 @@ def translated(path: str) -> Iterator[None]:
     """Raise ArchiveError for an error of DuckDB's that means the file at `path`, or the disk below it."""
     import duckdb
 
+    spoilt = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
     try:
         yield
-    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
-        raise _in_words(path, error) from error
-    except duckdb.TransactionException as error:
-        if refusal(error) is None:
-            raise
-        raise _in_words(path, error) from error
+    except duckdb.Error as error:
+        # What DuckDB has no class of its own for comes as its base class: a wrong checksum among it.
+        refused = isinstance(error, duckdb.TransactionException) and refusal(error) is not None
+        if refused or isinstance(error, spoilt) or type(error) is duckdb.Error:
+            raise _in_words(path, error) from error
+        raise
 
 
 def refusal(error: Exception) -> str | None:
