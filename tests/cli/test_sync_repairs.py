@@ -154,3 +154,23 @@ def test_a_dry_run_counts_what_it_would_repair(case: Case) -> None:
     ended = case.sync("--dry-run")
     assert "4 listed = 3 held already + 1 to fetch" in ended.err
     assert not _file(case, keys[0]).exists()
+
+
+def test_what_is_held_and_no_longer_in_the_bucket_is_counted_and_named_within_what_was_listed(case: Case) -> None:
+    keys = _held(case)
+    other = case.log("2026-03-05T01:15", region="us-east-1")
+    case.serve()
+    assert case.sync().code == 0
+    for key in (*keys[:2], other):
+        (case.folder / key).unlink()
+    (case.folder / other).parent.rmdir()
+    case.serve()
+    ended = case.sync()
+    assert ended.code == 0, ended.err
+    assert "3 objects held are no longer in the bucket:" in ended.err
+    assert all(key in ended.err for key in (*keys[:2], other))
+    assert '"no_longer_listed":3' in (case.archive / "custody.jsonl").read_text()
+    assert "1 object held is no longer in the bucket:" in case.sync("--region", "us-east-1").err
+    assert "2 objects held are no longer" in case.sync("--until", "2026-03-02").err
+    assert "no longer in the bucket" not in case.sync("--since", "2026-03-08").err
+    assert all(_file(case, key).exists() for key in (*keys, other))

@@ -28,11 +28,12 @@ from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 from trailscan.search.table import Column, Row, Table
-from trailscan.store.counts import Loaded
+from trailscan.store.counts import NAMED, Loaded
 from trailscan.views.amounts import count
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.store.backlog import Backlog
+    from trailscan.store.database import Database
     from trailscan.store.intake import Incoming, Intake
 
 
@@ -216,6 +217,8 @@ class _Run:
         self._tally = Tally(terminal)
         self._counts = Counts()
         self._missing: list[Missing] = []
+        self._unlisted = 0  # objects held that the bucket does not show any more
+        self._unlisted_named: list[str] = []
         self._digests: dict[str, list[datetime]] = {}
 
     def run(self, workers: Workers | None, laying: Laying | None = None) -> int:
@@ -239,6 +242,7 @@ class _Run:
                 self._tally.add(loaded)
         else:
             intake.keep(incoming)
+        self._find_unlisted(sync, database)
         self._close(sync, intake, backlog)
         self._note(sync)
         if sync.error is not None:
@@ -247,6 +251,21 @@ class _Run:
         damaged = self._tally.loaded.damaged_objects + len(self._missing) + len(intake.unreadable)
         damaged += self._place.oddities.number + sync.counts.repaired
         return exit_code(damaged, self._stop())
+
+    def _find_unlisted(self, sync: Sync, database: "Database") -> None:
+        """Compare the other way, too: what is held and was not listed, where all of it was."""
+        place = self._place
+        is_whole = sync.error is None and not self._stop() and place.oddities.is_whole and not place.survey.unsearched
+        if place.named or self._wish.often or not is_whole:
+            return
+        from trailscan.store.unlisted import unlisted
+
+        prefix = bucket_and_prefix(place.url)[1]
+        with database.reading() as connection:
+            for key in unlisted(connection, place.bucket.name, prefix, place.scope, sync.shown):
+                self._unlisted += 1
+                if len(self._unlisted_named) < NAMED:
+                    self._unlisted_named.append(key)
 
     def synced(self) -> Synced:
         """What it came to."""
@@ -289,6 +308,7 @@ class _Run:
         self._say(funnels.missing_lines([(missing.origin.key, missing.reason) for missing in self._missing]))
         self._say(funnels.of_lines(intake.unreadable))
         self._say(funnels.of_repairs(sync.repaired))
+        self._say(funnels.of_unlisted(self._unlisted, self._unlisted_named))
         self._say(self._place.report())
         self._say(funnels.of_oddities(self._place.oddities))
         if self._stop() or sync.error is not None:
@@ -315,7 +335,7 @@ class _Run:
             name: getattr(counts, name)
             for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed", "repaired")
         }
-        more = {"odd_listings": self._place.oddities.number}
+        more = {"odd_listings": self._place.oddities.number, "no_longer_listed": self._unlisted}
         note(self._archive, "sync", arguments, listed | more | counts_of(self._tally.loaded))
 
     def _say(self, lines: list[str]) -> None:

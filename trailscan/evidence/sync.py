@@ -7,6 +7,7 @@ on is lost; what was listed and not passed on is simply new to the next run.
 import contextlib
 import threading
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import msgspec
 
 from trailscan.errors import NotReachable, UnsafeKey
 from trailscan.evidence.archive import OBJECTS, Archive
-from trailscan.evidence.held import Held
+from trailscan.evidence.held import Held, fingerprint
 from trailscan.evidence.inspection import Inspection
 from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, list_part
@@ -98,6 +99,7 @@ class Sync:
         self._put_all = (laying or archive).put_all
         self._held = held
         self._inspection = Inspection(archive, bucket.name, suspects)
+        self.shown = array("Q")  # fingerprints of the keys that were listed
         self.repaired: list[tuple[str, str]] = []  # key, and what was wrong
         self._stop = stop
         self._lock = threading.Lock()
@@ -163,6 +165,7 @@ class Sync:
         held: list[Listed] = []
         wanted: list[Listed] = []
         for listed in page:
+            self.shown.append(fingerprint(listed.key))
             if not listed.etag or not self._held.has(self._name(listed.key), listed.etag):
                 wanted.append(listed)
             elif self._inspection.is_sound(listed):

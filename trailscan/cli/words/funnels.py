@@ -86,6 +86,16 @@ def of_repairs(repaired: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{count(len(repaired), 'object')} held, gone or altered in the archive, fetched again:", *told(repaired)]
 
 
+def of_unlisted(number: int, keys: Sequence[str]) -> list[str]:
+    """Objects held that the bucket does not show any more, the first few by name."""
+    if not number:
+        return []
+    return [
+        f"{count(number, 'object')} held {'is' if number == 1 else 'are'} no longer in the bucket:",
+        *(f"  {for_terminal(key)}" for key in keys),
+    ]
+
+
 def of_oddities(oddities: "Oddities") -> list[str]:
     """What a server listed as S3 never would, the first few by name."""
     if not oddities.number:
