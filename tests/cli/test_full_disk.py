@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import ENVIRONMENT, TOP
+from tests.cli.conftest import ENVIRONMENT, TOP, Case
 from tests.search.conftest import START
 from tests.search.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
@@ -64,6 +64,20 @@ def test_what_does_not_fit_is_no_success(made, disk, command):
         codes.add(ended.code)
         assert "fault of trailscan" not in ended.stderr, ended.stderr
         assert ended.code == 1 or asked(archive) == FILES * RECORDS, (kilobytes, ended)
+    assert 1 in codes
+
+
+def test_a_sync_that_does_not_fit_is_no_success(case: Case, disk):
+    for hour in range(3):
+        case.log(f"2026-03-01T{hour:02}:15", records=RECORDS)
+    case.serve()
+    codes = set()
+    for kilobytes in SIZES[::2]:
+        case.archive = disk(kilobytes) / "case"
+        ended = case.sync()
+        codes.add(ended.code)
+        assert "fault of trailscan" not in ended.err, ended.err
+        assert ended.code == 1 or asked(case.archive) == 3 * RECORDS, (kilobytes, ended)
     assert 1 in codes
 
 

@@ -15,14 +15,14 @@ import time
 
 import pytest
 
-from tests.cli.conftest import ENVIRONMENT, TOP
+from tests.cli.conftest import ENVIRONMENT, TOP, Case
 from tests.search.conftest import START
 from tests.search.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 
 SECONDS = float(os.environ.get("TRAILSCAN_KILL_SECONDS", "20"))
 READERS = (("query", "--count"), ("status",), ("custody",), ("verify",), ("coverage",))
-WRITERS = ("load", "rebuild", "verify", "detect", "unpack")
+WRITERS = ("load", "sync", "rebuild", "verify", "detect", "unpack")
 EVENTS = 12
 
 
@@ -39,8 +39,17 @@ def made(tmp_path_factory):
     return top
 
 
-def words(made, writer, archive):
+@pytest.fixture
+def bucket(case: Case):
+    """A bucket of as many records as a file has."""
+    case.log(records=EVENTS // 2)
+    case.serve()
+    return case
+
+
+def words(made, bucket, writer, archive):
     asked = {
+        "sync": bucket.arguments()[:-4],
         "load": ["load", made / "second", "--jobs", 1],
         "rebuild": ["rebuild", "--jobs", 1],
         "verify": ["verify", "--jobs", 1],
@@ -96,14 +105,15 @@ def moments():
     return ((writer, call, number) for number in itertools.count(1) for call in calls for writer in WRITERS)
 
 
-def test_no_moment_is_a_bad_one_to_be_killed(made, tmp_path):
+def test_no_moment_is_a_bad_one_to_be_killed(made, bucket, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("killed")
     has_strace = shutil.which("strace") and killed_at("getcwd", 1, [sys.executable, "-c", "import os; os.getcwd()"])
     chance, deadline, kills = random.Random(7), time.monotonic() + SECONDS, 0
     for writer, call, number in moments():
         archive = tmp_path / "case"
         if writer != "unpack":
             shutil.copytree(made / "case", archive)
-        command = [sys.executable, "-m", "trailscan", *words(made, writer, archive)]
+        command = [sys.executable, "-m", "trailscan", *words(made, bucket, writer, archive)]
         was_killed = killed_at(call, number, command) if has_strace else killed_after(chance.uniform(0.2, 2.5), command)
         if was_killed:
             kills += 1
