@@ -82,6 +82,8 @@ def test_the_command_that_finds_it_says_so(root):
         manifest.write(b"\xff\n")
     ended = load(root, "one")
     assert (ended.code, "manifest.jsonl line 3: it names no object" in ended.stderr) == (3, True)
+    packed = trailscan("pack", root.parent / "case.tar", "--archive", root)
+    assert (packed.code, "manifest.jsonl: line 3 names no object" in packed.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("name", ["manifest.jsonl", "custody.jsonl"])

@@ -42,7 +42,7 @@ def pack_archive(wish: Wish, root: str, quiet: bool) -> int:
         with archive.lock(), _quiet_database(archive) as (known, problems):
             load = Load(wish.database, wheels, known)
             packed = pack(archive, wish.out, wish.narrowing, load, lambda so_far: _progress(terminal, so_far))
-            packed.problems[:0] = problems
+            packed.problems[:0] = [*problems, *_unreadable(archive)]
             Custody(archive).append("pack", _arguments(wish), _counts(packed), {"bundle": packed.sha256})
     sys.stdout.write(f"{packed.sha256}  {for_terminal(wish.out)}\n")
     terminal.say("\n".join(_last_words(wish, packed)))
@@ -94,6 +94,11 @@ def _quiet_database(archive: Archive) -> Iterator[tuple[Sums, list[Problem]]]:
         except ArchiveError as error:
             problems.append(Problem(os.path.basename(archive.database), f"packed as it is, but {error.message}"))
         yield known, problems
+
+
+def _unreadable(archive: Archive) -> list[Problem]:
+    """The manifest's lines that name no object: a bundle of a part leaves them out."""
+    return [Problem("manifest.jsonl", f"line {number} names no object") for number in archive.unreadable_lines()]
 
 
 def _arguments(wish: Wish) -> dict[str, object]:
