@@ -52,6 +52,7 @@ class Wish(msgspec.Struct, frozen=True):
     load: bool
     dry_run: bool
     jobs: int | None
+    deleted: bool = False  # also older versions, and what stands behind delete markers
     often: bool = False  # one of many rounds: it leaves a line of custody only when it brought something
 
 
@@ -78,7 +79,7 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
             workers = stack.enter_context(Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None))
         stop = stack.enter_context(interruptible())
         stack.enter_context(terminal.clean())
-        bucket = Bucket(name, wish.access)
+        bucket = Bucket(name, wish.access, wish.deleted)
         place = _Place(bucket, prefix, named, wish.scope)
         if wish.dry_run:
             return _plan(place, archive, terminal, stop.is_set)
@@ -328,6 +329,7 @@ class _Run:
             "keys": wish.keys,
             "only": wish.only,
             "no_load": not wish.load,
+            "deleted": wish.deleted,
             "endpoint_url": wish.access.endpoint_url,
             "stopped": self._stop() or sync.error is not None or not self._place.oddities.is_whole,
         }

@@ -59,13 +59,14 @@ class ObjectRefused(Exception):
 
 
 class Bucket:
-    """A bucket, seen with one identity. All methods may be called from several threads.
+    """A bucket, seen with one identity; with `deleted` its listings show older versions, too. Takes several threads.
 
     Raises CredentialsError, NotReachable and SourceError.
     """
 
-    def __init__(self, name: str, access: Access) -> None:
+    def __init__(self, name: str, access: Access, deleted: bool = False) -> None:
         self.name = name
+        self._deleted = deleted
         self._access = access
         self.oddities = Oddities()
         self._payer: dict[str, Any] = {"RequestPayer": "requester"} if access.request_payer else {}
@@ -92,7 +93,7 @@ class Bucket:
     def objects(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
         """All objects below a prefix, in S3's order, from the first key past `after` on, page by page."""
         for page in self._walk(prefix, "", after).pages():
-            yield page.objects
+            yield page.objects if not self._deleted else _distinct(page.objects)
 
     def get(self, listed: Listed) -> Fetched:
         """Fetch one object. Raises ObjectRefused when it alone cannot be had."""
@@ -154,14 +155,19 @@ class Bucket:
         )
 
     def _walk(self, prefix: str, delimiter: str, after: str) -> Walk:
-        return Walk(partial(self._page, delimiter), self.name, prefix, self.oddities, after=after)
+        return Walk(partial(self._page, delimiter), self.name, prefix, self.oddities, after=after, repeats=self._deleted)
 
     def _page(self, delimiter: str, prefix: str, after: str, marker: Marker | None) -> Page:
         """One page of a listing. Raises BrokenPage."""
-        start: dict[str, Any] = {"StartAfter": after} if marker is None else {"ContinuationToken": marker[0]}
+        if self._deleted:
+            names = ("KeyMarker",) if marker is None else ("KeyMarker", "VersionIdMarker")
+        else:
+            names = ("StartAfter",) if marker is None else ("ContinuationToken",)
+        start: dict[str, Any] = dict(zip(names, marker or (after,), strict=True))
         asked: dict[str, Any] = {"Bucket": self.name, "Prefix": prefix, "Delimiter": delimiter, **start, **self._payer}
         with Translated(f"s3://{self.name}/{prefix}"):
-            answer: Any = self._client.list_objects_v2(**{name: value for name, value in asked.items() if value})
+            listing: Any = self._client.list_object_versions if self._deleted else self._client.list_objects_v2
+            answer = listing(**{name: value for name, value in asked.items() if value})
         page: Page = answer[_PAGE]
         return page
 
@@ -192,6 +198,18 @@ def _read_pages(client: "S3Client") -> None:
     if (looks_for_errors := getattr(handlers, "_handle_200_error", None)) is not None:  # in an answer of status 200: ours does
         client.meta.events.unregister("before-parse.s3.*", looks_for_errors)
     client.meta.events.register("before-parse.s3.ListObjectsV2", read)
+    client.meta.events.register("before-parse.s3.ListObjectVersions", read)
+
+
+def _distinct(objects: list[Listed]) -> list[Listed]:
+    """Without older versions that have the content of a newer one on the same page."""
+    seen: set[tuple[str, str | None]] = set()
+    distinct: list[Listed] = []
+    for found in objects:
+        if found.version_id is None or (found.key, found.etag) not in seen:
+            distinct.append(found)
+        seen.add((found.key, found.etag))
+    return distinct
 
 
 def _is_passing(error: Exception) -> bool:

@@ -165,7 +165,8 @@ class Sync:
         held: list[Listed] = []
         wanted: list[Listed] = []
         for listed in page:
-            self.shown.append(fingerprint(listed.key))
+            if listed.version_id is None:
+                self.shown.append(fingerprint(listed.key))
             if not listed.etag or not self._held.has(self._name(listed.key), listed.etag):
                 wanted.append(listed)
             elif self._inspection.is_sound(listed):
@@ -281,7 +282,8 @@ class Sync:
                 wanted.append(placed)
         laid = self._put_all([(path, fetched.data, fetched.last_modified) for path, _, fetched in wanted])
         return missing + [
-            self._origin(listed, fetched, *where) for (_, listed, fetched), where in zip(wanted, laid, strict=True)
+            self._origin(listed, fetched, *where, listed.version_id is not None and where[0] != path)
+            for (path, listed, fetched), where in zip(wanted, laid, strict=True)
         ]
 
     def _placed(self, listed: Listed, fetched: Fetched) -> tuple[str, Listed, Fetched] | Missing | Origin | None:

@@ -33,6 +33,9 @@ def sync(
     only: options.Only = None,
     no_load: Annotated[bool, typer.Option("--no-load", help="Fetch, and leave loading to the next sync.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List, count, and fetch nothing.")] = False,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="In a versioned bucket: also older versions, and what was deleted.")
+    ] = False,
     profile: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile.")] = None,
     role_arn: Annotated[str | None, typer.Option("--role-arn", metavar="ARN", help="Role to assume.")] = None,
     endpoint_url: Annotated[
@@ -64,6 +67,6 @@ def sync(
 
     scope = Scope(moment(since), moment(until), tuple(account or ()), tuple(region or ()))
     access = Access(profile, role_arn, endpoint_url, not no_sign_request, request_payer)
-    wish = Wish(source, scope, access, keys, tuple(only or ()), not no_load, dry_run, jobs)
+    wish = Wish(source, scope, access, keys, tuple(only or ()), not no_load, dry_run, jobs, deleted)
     work = sync_history if is_history(source) else sync_bucket
     raise typer.Exit(work(wish, options.archive_root(archive), quiet))
