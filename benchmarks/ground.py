@@ -24,7 +24,9 @@ SETS = {
     "small": (8_000, 8, True),
     "million": (2_000, 500, False),
     "two-million": (8_000, 250, False),
+    "addresses": (8_000, 250, False),
 }
+ADDRESSES = {"addresses": 3_000_000}  # drawn from so many; a million of them occur
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def folder_of(name: str) -> str:
     if not os.path.exists(f"{folder}.done"):
         shutil.rmtree(folder, ignore_errors=True)
         print(f"making {objects:,} objects ...", file=sys.stderr)
-        write_bucket(folder, objects, records, vary=vary)
+        write_bucket(folder, objects, records, vary=vary, addresses=ADDRESSES.get(name, 0))
         open(f"{folder}.done", "w").close()
     return folder
 

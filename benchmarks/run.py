@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Iterator
 
+from benchmarks.answers import answering
 from benchmarks.case import carrying, verifying
 from benchmarks.ground import HOME, KEYS, PEER, SETS, TRAILSCAN, Figure, clear, compared, folder_of, tools
 from benchmarks.measure import pair, run
@@ -166,6 +167,8 @@ def figures(only: str, runs: int) -> Iterator[Figure]:
         yield from syncing(runs)
     if only in ("", "ask"):
         yield from asking(runs)
+    if only in ("", "answers"):
+        yield from answering(runs)
     if only in ("", "case"):
         yield from verifying(runs)
         yield from carrying(runs)
@@ -178,7 +181,7 @@ def figures(only: str, runs: int) -> Iterator[Figure]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask", "case", "rules"], default="")
+    parser.add_argument("--only", choices=["", "load", "query", "sync", "ask", "answers", "case", "rules"], default="")
     options = parser.parse_args()
     os.makedirs(HOME, exist_ok=True)
     lines = []
