@@ -66,14 +66,15 @@ def names_in(columns: str | None) -> tuple[str, ...]:
 
 def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
     """Answer from an archive; gives the exit code."""
+    from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
 
     archive = Archive(root)
     archive.must_exist()
-    with Database(archive.database).reading() as connection:
+    with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         asking = Asking(connection, filters, shape, Terminal(quiet), archive.place)
-        return asking.answer(answers.resting_on(holdings(connection)))
+        return asking.answer(answers.resting_on(holdings(connection), inspection.condition()))
 
 
 class Inquiry(ABC):
@@ -91,7 +92,8 @@ class Inquiry(ABC):
         self._terminal.say("\n".join(self.ending(resting, lost)))
         if not self.total:
             self._terminal.say("\n".join(self.why_none(resting)))
-        return ExitCode.DAMAGED if resting.damaged or self.conflicts or lost else ExitCode.DONE
+        lacking = resting.damaged or self.conflicts or lost or not resting.is_sound
+        return ExitCode.DAMAGED if lacking else ExitCode.DONE
 
     @property
     @abstractmethod

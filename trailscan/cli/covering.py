@@ -16,6 +16,7 @@ from trailscan.evidence.scopes import covered_by
 from trailscan.findings.coverage import STATES, Coverage, Scope, coverage
 from trailscan.search.question import similar_names
 from trailscan.search.table import Row, Table
+from trailscan.store.condition import inspecting
 from trailscan.store.database import Database
 from trailscan.store.holdings import holdings
 from trailscan.store.kept import spans_of
@@ -44,8 +45,7 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
     """Write the cells, for people as a picture; gives the exit code."""
     archive = Archive(root)
     archive.must_exist()
-    with Database(archive.database).reading() as connection:
-        resting = answers.resting_on(holdings(connection))
+    with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         covered = covered_by(Custody(archive).entries(), spans_of(connection))
         found = coverage(connection, scope, archive.place, covered)
         totals = Totals(found.table)
@@ -54,12 +54,13 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
         else:
             write_table(totals.table, wanted, output)
         similar = similar_names(connection, scope.events) if _without_hits(totals, found) else []
+        resting = answers.resting_on(holdings(connection), inspection.condition())
     states = {state: totals.states[state] for state in STATES}
     lines = archives.of_coverage(states, totals.sums, found, scope, resting, similar)
     Terminal(quiet).say("\n".join(lines))
     bad = found.hearing.unreadable or found.hearing.invalid
     lacking = totals.sums["missing"] or totals.sums["damaged"] or found.missing_outside or bad
-    return ExitCode.DAMAGED if lacking else ExitCode.DONE
+    return ExitCode.DAMAGED if lacking or not resting.is_sound else ExitCode.DONE
 
 
 def _without_hits(totals: Totals, found: Coverage) -> bool:

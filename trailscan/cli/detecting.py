@@ -44,6 +44,7 @@ class Asked(msgspec.Struct, frozen=True):
 def detect_in(root: str, asked: Asked, shape: Shape, quiet: bool) -> int:
     """Run rules over an archive, write the findings, keep those that are new; gives the exit code."""
     from trailscan.findings.detection import Detection, Scope
+    from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
 
@@ -52,13 +53,13 @@ def detect_in(root: str, asked: Asked, shape: Shape, quiet: bool) -> int:
     notifiers = _notifiers(asked, shape)
     book, rules = _rules(asked, terminal)
     database = Database(archive.database)
-    with database.reading() as connection:
+    with database.reading() as connection, inspecting(connection, archive) as inspection:
         scope = Scope(asked.since, asked.until, asked.only_new)
         with terminal.clean():
             detection = Detection(connection, rules, scope, lambda number: _progress(terminal, number, rules))
         _say(terminal, findings.of_failures(detection.failed))
         asking = FindingAsking(detection, asked, len(rules), shape, terminal, archive.place)
-        code = asking.answer(answers.resting_on(holdings(connection)))
+        code = asking.answer(answers.resting_on(holdings(connection), inspection.condition()))
         sys.stdout.flush()  # what is kept must have been shown
         fresh = None if shape.count or shape.by else detection.to_store(shape.sort, shape.limit)
     is_kept = fresh is None or _keep(archive, database, fresh, notifiers, terminal)

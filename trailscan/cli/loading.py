@@ -47,3 +47,32 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
     return exit_code(tally.loaded.damaged_objects + len(survey.problems) + len(intake.unreadable), stop.is_set())
+
+
+def load_backlog(only: tuple[str, ...], jobs: int | None, root: str, quiet: bool) -> int:
+    """Load what was fetched and never loaded, or not in full; gives the exit code."""
+    terminal, archive = Terminal(quiet), Archive(root)
+    archive.must_exist()
+    only = widened(archive, only)
+    with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
+        from trailscan.store.backlog import waiting
+        from trailscan.store.database import Database
+        from trailscan.store.intake import Intake
+
+        with archive.lock():
+            incoming = waiting(archive, Database(archive.database), only)
+            intake = Intake(archive, workers, only, stop.is_set)
+            tally = Tally(terminal)
+            for loaded in intake.load(incoming):
+                tally.add(loaded)
+            if not stop.is_set():
+                intake.settle()
+            arguments = {"paths": [], "only": only, "stopped": stop.is_set()}
+            note(archive, "load", arguments, {"found": len(incoming), **counts_of(tally.loaded)})
+    terminal.say(funnels.of_backlog(len(incoming)))
+    terminal.say("\n".join(funnels.of_loading(tally.loaded, tally.seconds, [])))
+    if intake.unreadable:
+        terminal.say("\n".join(funnels.of_lines(intake.unreadable)))
+    if stop.is_set():
+        terminal.say("stopped: what is loaded is kept; run the same command again to go on")
+    return exit_code(tally.loaded.damaged_objects + len(intake.unreadable), stop.is_set())

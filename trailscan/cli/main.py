@@ -2,10 +2,12 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 
 import typer
 
 from trailscan import __version__
+from trailscan.cli import streams
 from trailscan.cli.commands import (
     coverage,
     custody,
@@ -23,7 +25,10 @@ from trailscan.cli.commands import (
     watch,
 )
 from trailscan.cli.terminal import Terminal, without_secrets
-from trailscan.errors import ExitCode, TrailscanError
+from trailscan.errors import ExitCode, OutOfMemory, OutputError, ReaderGone, TrailscanError, of_system
+from trailscan.store.faults import of_duckdb
+
+_FAULT = "this is a fault of trailscan: --debug shows where"
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some input was damaged or missing and is named;
@@ -73,14 +78,46 @@ def options(
 def main() -> None:
     """Run, and exit with one of the codes of ExitCode."""
     debug = "--debug" in sys.argv
+    streams.prepare()
+    code = _guarded(_run, debug)
+    sys.exit(_guarded(lambda: _finished(code), debug))
+
+
+def _run() -> int:
     try:
         app(prog_name="trailscan")
-    except TrailscanError as error:
-        _explain(error, debug)
-        sys.exit(error.exit_code)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.DONE if ended.code is None else ExitCode.FAILED
+    return ExitCode.DONE
+
+
+def _finished(code: int) -> int:
+    streams.finish()
+    return code
+
+
+def _guarded(work: Callable[[], int], debug: bool) -> int:
+    """The code of some work, or of the error that ended it, which is explained."""
+    try:
+        return work()
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, a person reads it
-        _explain(TrailscanError(f"{type(error).__name__}: {error}", "this is a fault of trailscan: --debug shows where"), debug)
-        sys.exit(ExitCode.FAILED)
+        known = _known(error)
+        if isinstance(known, OutputError):
+            streams.give_up()
+        if not isinstance(known, ReaderGone):
+            _explain(known or TrailscanError(f"{type(error).__name__}: {error}", _FAULT), debug)
+        return known.exit_code if known else ExitCode.FAILED
+
+
+def _known(error: Exception) -> TrailscanError | None:
+    """The error as one that says what to do about it; None for a fault of ours."""
+    if isinstance(error, TrailscanError):
+        return error
+    if isinstance(error, OSError):
+        return of_system(error)
+    if isinstance(error, MemoryError):
+        return OutOfMemory("there is not enough memory", "ask for less: --since, --until, --columns, --limit, --jobs 1")
+    return of_duckdb(error)
 
 
 def _explain(error: TrailscanError, debug: bool) -> None:

@@ -2,14 +2,18 @@
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from trailscan.cli.run import exit_code
 from trailscan.cli.terminal import Terminal
-from trailscan.errors import ArchiveBusy, ArchiveError, UsageError
+from trailscan.cli.words.condition import NOT_LOADED
+from trailscan.errors import ArchiveBusy, ArchiveError, Forbidden, NotLoaded, ReadOnly, SystemFault, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.local import Problem
@@ -17,6 +21,9 @@ from trailscan.evidence.packing import Load, Narrowing, Packed, pack
 from trailscan.store.counts import NAMED
 from trailscan.views.amounts import count, size
 from trailscan.views.escape import for_terminal
+
+if TYPE_CHECKING:  # DuckDB is loaded once there is an archive
+    from trailscan.store.database import Connection
 
 Sums = dict[str, frozenset[str]]
 
@@ -33,20 +40,35 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 def pack_archive(wish: Wish, root: str, quiet: bool) -> int:
-    """Pack, note it in the custody log, print the bundle's SHA-256, and give the exit code."""
+    """Pack, note it in the custody log where that can be written, print the bundle's SHA-256, and give the exit code."""
     terminal, archive = Terminal(quiet), Archive(root)
     archive.must_exist()
     _check(wish, archive)
     with terminal.clean():
         wheels = _wheels(wish, terminal)
-        with archive.lock(), _quiet_database(archive) as (known, problems):
-            load = Load(wish.database, wheels, known)
+        with _locked(archive) as unwritable, _quiet_database(archive, wish, unwritable is None) as database:
+            load = Load(database.path if wish.database else None, wheels, database.known)
             packed = pack(archive, wish.out, wish.narrowing, load, lambda so_far: _progress(terminal, so_far))
-            packed.problems[:0] = [*problems, *_unreadable(archive)]
-            Custody(archive).append("pack", _arguments(wish), _counts(packed), {"bundle": packed.sha256})
+            packed.problems[:0] = [*database.problems, *_unreadable(archive)]
+            if unwritable is None:
+                Custody(archive).append("pack", _arguments(wish), _counts(packed), {"bundle": packed.sha256})
     sys.stdout.write(f"{packed.sha256}  {for_terminal(wish.out)}\n")
     terminal.say("\n".join(_last_words(wish, packed)))
+    if unwritable is not None:
+        terminal.say(f"not noted in the custody log: {for_terminal(unwritable.message)}")
     return exit_code(len(packed.problems), stopped=False)
+
+
+@contextlib.contextmanager
+def _locked(archive: Archive) -> Iterator[SystemFault | None]:
+    """Keep other writers out; gives the reason where the archive cannot be written, and so by nobody else."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(archive.lock())
+        except (ReadOnly, Forbidden) as error:
+            yield error
+        else:
+            yield None
 
 
 def _check(wish: Wish, archive: Archive) -> None:
@@ -71,29 +93,63 @@ def _wheels(wish: Wish, terminal: Terminal) -> dict[str, bytes]:
     return wheels
 
 
-@contextlib.contextmanager
-def _quiet_database(archive: Archive) -> Iterator[tuple[Sums, list[Problem]]]:
-    """Keep other programs from writing the database; gives the SHA-256s it knows of files that lie outside the archive."""
-    from trailscan.store.database import Database, run
+class _Quiet(msgspec.Struct):
+    """A database that nobody writes: its path, the SHA-256s it knows of files outside the archive, its problems."""
 
-    database, problems, known = Database(archive.database), list[Problem](), Sums()
+    path: str
+    known: Sums = {}
+    problems: list[Problem] = []
+
+
+@contextlib.contextmanager
+def _quiet_database(archive: Archive, wish: Wish, is_writable: bool) -> Iterator[_Quiet]:
+    """Keep other programs from writing the database. Raises NotLoaded for one that must not stand for the whole archive."""
+    from trailscan.store.database import Database
+
     with contextlib.ExitStack() as stack:
+        quiet = _Quiet(archive.database)
         try:
             if os.path.exists(f"{archive.database}.wal"):  # left by a process that was killed
-                with database.writing():
+                if not is_writable:
+                    quiet.path = _copied(archive.database, stack.enter_context(tempfile.TemporaryDirectory()))
+                with Database(quiet.path).writing():
                     pass
+            database = Database(quiet.path)
             if database.exists():
                 connection = stack.enter_context(database.reading())
-                files = "source = 'file' AND member IS NULL AND sha256 IS NOT NULL"
-                for path, sums in run(
-                    connection, f"SELECT path, list(DISTINCT sha256) FROM objects WHERE {files} GROUP BY path"
-                ):
-                    known[path] = frozenset(sums)
-        except ArchiveBusy:
+                if wish.database and not wish.narrowing:
+                    _must_be_loaded(connection, archive)
+                quiet.known = _known(connection)
+        except (ArchiveBusy, NotLoaded):
             raise
         except ArchiveError as error:
-            problems.append(Problem(os.path.basename(archive.database), f"packed as it is, but {error.message}"))
-        yield known, problems
+            quiet.problems.append(Problem(os.path.basename(archive.database), f"packed as it is, but {error.message}"))
+        yield quiet
+
+
+def _copied(database: str, folder: str) -> str:
+    """A copy of a database and its write-ahead log, to be merged where that can be written."""
+    copy = os.path.join(folder, os.path.basename(database))
+    for ending in ("", ".wal"):
+        shutil.copyfile(f"{database}{ending}", f"{copy}{ending}")
+    return copy
+
+
+def _must_be_loaded(connection: "Connection", archive: Archive) -> None:
+    from trailscan.store.backlog import not_loaded
+    from trailscan.store.holdings import never_loaded
+
+    if behind := not_loaded(connection, archive) + sum(1 for _ in never_loaded(connection)):
+        hint = "or leave the database out, and `trailscan unpack` makes it of all objects: --no-database"
+        raise NotLoaded(f"{count(behind, 'object')} {NOT_LOADED}", hint)
+
+
+def _known(connection: "Connection") -> Sums:
+    from trailscan.store.database import run
+
+    files = "source = 'file' AND member IS NULL AND sha256 IS NOT NULL"
+    rows = run(connection, f"SELECT path, list(DISTINCT sha256) FROM objects WHERE {files} GROUP BY path")
+    return {path: frozenset(sums) for path, sums in rows}
 
 
 def _unreadable(archive: Archive) -> list[Problem]:

@@ -5,9 +5,11 @@ from itertools import islice
 
 import msgspec
 
+from trailscan.cli.resting import resting_of
 from trailscan.cli.terminal import Terminal
+from trailscan.cli.words.answers import Resting, ended
 from trailscan.cli.writing import write_table
-from trailscan.errors import ExitCode
+from trailscan.errors import ArchiveError, ExitCode
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Argument, Custody, Entry, Flaw
 from trailscan.search.table import Column, Row, Table
@@ -53,8 +55,13 @@ def recount(root: str, wanted: str, output: str | None, quiet: bool) -> int:
     from trailscan.store.remembering import remembered_by
 
     flaws = log.check(remembered_by(Database(archive.database)))
-    Terminal(quiet).say("\n".join(_last_words(len(entries), flaws, log.uncovered(), log.head())))
-    return ExitCode.NOT_VERIFIED if flaws else ExitCode.DONE
+    try:
+        resting = resting_of(archive)
+    except ArchiveError as error:
+        resting = Resting(0, 0, limits=[error.message], is_sound=False)
+    lines = _last_words(len(entries), flaws, log.uncovered(), log.head())
+    Terminal(quiet).say("\n".join([*lines[:-1], *ended(lines[-1], resting), *map(for_terminal, resting.limits)]))
+    return ExitCode.NOT_VERIFIED if flaws else ExitCode.DONE if resting.is_sound else ExitCode.DAMAGED
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:

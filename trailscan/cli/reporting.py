@@ -9,6 +9,7 @@ import msgspec
 
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import archives
+from trailscan.cli.words.answers import resting_on
 from trailscan.cli.writing import write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
@@ -23,16 +24,15 @@ Part = Literal["all", "damage", "about"]
 def report_status(root: str, part: Part, wanted: str, output: str | None, quiet: bool) -> int:
     """Write the part asked for; all is what is held and, for people, the facts and what is damaged. Gives the exit code."""
     from trailscan.search.status import damage_table, facts_table, held_table
+    from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
-    from trailscan.store.remembering import remembered
 
     archive = Archive(root)
     archive.must_exist()
     for_people = part == "all" and wanted == "table" and output is None
-    with Database(archive.database).reading() as connection:
+    with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         held = holdings(connection)
-        known = remembered(connection)
         if part == "all":
             write_table(held_table(connection), wanted, output)
         if part == "about" or for_people:
@@ -41,9 +41,9 @@ def report_status(root: str, part: Part, wanted: str, output: str | None, quiet:
         if part == "damage" or (for_people and held.damage):
             sys.stdout.write("\n" if for_people else "")
             write_table(damage_table(connection), wanted, output)
-    shortened = known is not None and not Custody(archive).holds(known)
-    Terminal(quiet).say("\n".join([*archives.of_status(held), *archives.of_custody(shortened)]))
-    return ExitCode.DAMAGED if held.damage or shortened else ExitCode.DONE
+        resting = resting_on(held, inspection.condition())
+    Terminal(quiet).say("\n".join(archives.of_status(held, resting)))
+    return ExitCode.DAMAGED if held.damage or not resting.is_sound else ExitCode.DONE
 
 
 def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:

@@ -16,14 +16,15 @@ if TYPE_CHECKING:  # DuckDB is loaded once the archive is there
 
 def ask_sessions(root: str, filters: Filters, shape: Shape, all_doors: bool, quiet: bool) -> int:
     """Answer from an archive; gives the exit code."""
+    from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
 
     archive = Archive(root)
     archive.must_exist()
-    with Database(archive.database).reading() as connection:
+    with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         asking = SessionAsking(connection, filters, all_doors, shape, Terminal(quiet), archive.place)
-        return asking.answer(answers.resting_on(holdings(connection)))
+        return asking.answer(answers.resting_on(holdings(connection), inspection.condition()))
 
 
 class SessionAsking(Inquiry):

@@ -16,15 +16,17 @@ def show_subject(
     from trailscan.findings.story import story_of
     from trailscan.findings.subject import subject_of
     from trailscan.search.question import Basis
+    from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
 
     archive = Archive(root)
     archive.must_exist()
-    with Database(archive.database).reading() as connection:
-        resting = answers.resting_on(holdings(connection))
+    with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         story = story_of(connection, subject_of(connection, what, kind), around, archive.place)
+        resting = answers.resting_on(holdings(connection), inspection.condition())
     write_report(story.report, wanted, output)
     basis = Basis(story.events, 0, story.conflicts, story.objects, 0)
     Terminal(quiet).say("\n".join(answers.of_answer(basis, resting, "", story.lost)))
-    return ExitCode.DAMAGED if story.damaged or story.conflicts or story.lost else ExitCode.DONE
+    lacking = story.damaged or story.conflicts or story.lost or not resting.is_sound
+    return ExitCode.DAMAGED if lacking else ExitCode.DONE

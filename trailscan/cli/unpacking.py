@@ -7,6 +7,7 @@ import sys
 
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import archives
+from trailscan.cli.words.answers import resting_on
 from trailscan.errors import ArchiveError, ExitCode, SourceError, UsageError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
@@ -43,17 +44,20 @@ def _unpack(bundle: str, sha256: str | None, root: str, terminal: Terminal) -> U
 
 def _told(archive: Archive, terminal: Terminal) -> int:
     """Say what the database that came along holds."""
+    from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
     from trailscan.store.holdings import holdings
 
     try:
-        with Database(archive.database).reading() as connection:
-            terminal.say("\n".join(archives.of_status(holdings(connection))))
+        with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
+            held = holdings(connection)
+            resting = resting_on(held, inspection.condition())
+            terminal.say("\n".join(archives.of_status(held, resting)))
     except ArchiveError as error:
         terminal.say(f"{error.message}\n{error.hint}")
         return ExitCode.DAMAGED
     terminal.say("its database came with it; `trailscan rebuild` makes it anew from the objects")
-    return ExitCode.DONE
+    return ExitCode.DONE if resting.is_sound else ExitCode.DAMAGED
 
 
 def _rebuilt(root: str, jobs: int | None, quiet: bool) -> int:

@@ -159,7 +159,7 @@ def _keep(connection: "Connection", archive: Archive, database: "Database", aske
     arguments = {"since": asked.since and asked.since.isoformat(), "until": asked.until and asked.until.isoformat()}
     try:
         with archive.lock():
-            lay_down(connection, database)
+            lay_down(connection, database, asked.since, asked.until)
             note(archive, "verify", arguments, words.counts(counted))
     except ArchiveError as error:
         return f"the verdicts were not kept: {error.message}"

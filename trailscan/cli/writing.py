@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
-from trailscan.errors import TrailscanError, UsageError
+from trailscan.errors import OutputError, UsageError
 from trailscan.evidence.leftovers import held, part_of, sweep_parts
 from trailscan.search.report import Report
 from trailscan.search.table import Table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # brought by the one command that draws
 
 
 def write_table(table: Table, wanted: str, output: str | None) -> None:
-    """Write a table in one of the formats. Raises UsageError where a terminal would get bytes, TrailscanError."""
+    """Write a table in one of the formats. Raises UsageError where a terminal would get bytes, OutputError."""
     if wanted == "table":
         _write_for_people(table, output)
         return
@@ -133,7 +133,7 @@ def _opened(output: str | None) -> Iterator[BinaryIO]:
         if is_file:
             os.replace(fresh, output)
     except OSError as error:
-        raise TrailscanError(f"cannot write {output}: {error.strerror}") from error
+        raise OutputError(f"cannot write {output}: {error.strerror}") from error
     finally:
         if is_file:
             with contextlib.suppress(FileNotFoundError):

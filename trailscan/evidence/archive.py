@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey
+from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey, of_system
 from trailscan.evidence.bundle import LOADED, is_elsewhere, loaded_name
 from trailscan.evidence.folder import find_objects
 from trailscan.evidence.leftovers import sweep_archive
@@ -60,8 +60,17 @@ class Archive:
         return os.path.isdir(self.objects) or os.path.exists(self.database)
 
     def must_exist(self) -> None:
-        """Raise NoArchive unless there is one."""
-        if not self.exists():
+        """Raise NoArchive unless there is one, Forbidden where that cannot be seen."""
+        try:
+            names = os.listdir(self.root)
+        except NotADirectoryError:
+            hint = "give the folder that `trailscan sync` or `trailscan load` filled"
+            raise NoArchive(f"{self.root} is a file, and an archive is a folder", hint) from None
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise of_system(error, "cannot look into") from error
+        if not {OBJECTS, os.path.basename(self.database), os.path.basename(self.manifest)} & set(names):
             raise NoArchive(f"there is no archive at {self.root}", "fill one with `trailscan sync` or `trailscan load`")
 
     def create(self) -> None:
@@ -69,15 +78,24 @@ class Archive:
         try:
             for folder in (self.objects, self.keys, self._incoming):
                 os.makedirs(folder, exist_ok=True)
-        except OSError as error:
+        except (FileExistsError, NotADirectoryError) as error:
             message = f"{self.root} cannot be made: {error.strerror}"
             raise ArchiveError(message, "choose another folder with --archive") from error
+        except OSError as error:
+            raise of_system(error, "cannot make") from error
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other writers out (readers need no lock). Raises ArchiveBusy, which names the other process."""
+        """Keep other writers out (readers need no lock).
+
+        Raises ArchiveBusy, which names the other process, and ReadOnly or Forbidden where nothing can be written.
+        """
         path = os.path.join(self.root, ".lock")
-        with open(path, "a+", encoding="ascii") as file:
+        try:
+            opened = open(path, "a+", encoding="ascii")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise of_system(error, "cannot write") from error
+        with opened as file:
             if not _try_lock(file.fileno()):
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
@@ -108,7 +126,7 @@ class Archive:
             fresh = self._write(data, last_modified)
             path = self._lay(fresh, path, digest)
         except OSError as error:
-            raise ArchiveError(f"cannot write {self.place(path)}: {error.strerror}", "is the disk full?") from error
+            raise of_system(error, "cannot write", self.place(path)) from error
         return path, digest
 
     def lay_at(self, path: str, data: bytes, last_modified: datetime | None) -> None:

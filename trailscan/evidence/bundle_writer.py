@@ -8,7 +8,7 @@ import os
 import tempfile
 from typing import BinaryIO, Self
 
-from trailscan.errors import ArchiveError
+from trailscan.errors import ArchiveError, of_system
 from trailscan.evidence.bundle import END, SUMS, Header, header, padding, sums_line
 
 _SMALL = 1 << 16  # bytes; a file with fewer is read by one call
@@ -105,4 +105,4 @@ class Writer:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            raise ArchiveError(f"cannot write the bundle: {error.strerror}", "is the disk full?") from error
+            raise of_system(error, "cannot write", "the bundle") from error

@@ -18,7 +18,7 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 
 from trailscan import __version__
-from trailscan.errors import ArchiveError
+from trailscan.errors import of_system
 from trailscan.evidence.archive import Archive
 
 NOTHING = "0" * 64  # what the first line holds in place of a hash
@@ -103,7 +103,7 @@ class Custody:
             entry = _entry(tail, command, arguments, counts, sums or {}, self._next_segment(tail.manifest_end))
             _write(self.path, (b"" if tail.is_whole else b"\n") + line_of(entry))
         except OSError as error:
-            raise ArchiveError(f"cannot write {self.path}: {error.strerror}", "is the disk full?") from error
+            raise of_system(error, "cannot write", self.path) from error
         return entry
 
     def entries(self) -> Iterator[Entry]:

@@ -29,6 +29,13 @@ class LocalObject(msgspec.Struct, frozen=True):
     offset: int | None = None
 
 
+class FileState(msgspec.Struct, frozen=True):
+    """A file's size in bytes and its time of change in nanoseconds since 1970."""
+
+    bytes: int
+    modified: int
+
+
 class Problem(msgspec.Struct, frozen=True):
     """A file or folder that may hold evidence and was not taken; `path` names it as `display_name` would."""
 
@@ -42,6 +49,15 @@ class Survey:
 
     problems: list[Problem] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def state_of_file(path: str) -> FileState | None:
+    """The size and time of a file, None for one that cannot be had."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return FileState(found.st_size, found.st_mtime_ns)
 
 
 def display_name(obj: LocalObject) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from trailscan.errors import ArchiveError
+from trailscan.errors import ArchiveError, of_system
 from trailscan.evidence.archive import OBJECTS, Archive
 from trailscan.evidence.bundle import Names, is_elsewhere, loaded_name, seconds_of
 from trailscan.evidence.bundle_writer import Writer
@@ -76,9 +76,9 @@ class Packed(msgspec.Struct):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What to pack beside the objects: the database or not, files by member name, and SHA-256s of loaded files by path."""
+    """What to pack beside the objects: the database at a path, files by member name, and SHA-256s of loaded files by path."""
 
-    database: bool = True
+    database: str | None = None
     more: Mapping[str, bytes] = {}
     known: Mapping[str, frozenset[str]] = {}
 
@@ -93,7 +93,7 @@ class _Chosen(msgspec.Struct):
 
 
 def pack(archive: Archive, out: str, narrowing: Narrowing, load: Load, tell: Callable[[Packed], None]) -> Packed:
-    """Write the bundle, whole or not at all; needs the archive's lock. Raises ArchiveError when it cannot be written."""
+    """Write the bundle, whole or not at all; needs the archive's lock, where that can be had. Raises ArchiveError."""
     if os.path.exists(out) and not os.path.isfile(out):
         raise ArchiveError(f"{out} is not a file", "name a file for the bundle")
     out = os.path.realpath(out)
@@ -107,7 +107,7 @@ def pack(archive: Archive, out: str, narrowing: Narrowing, load: Load, tell: Cal
             os.fsync(file.fileno())
         os.replace(fresh, out)
     except OSError as error:
-        raise ArchiveError(f"cannot write {out}: {error.strerror}", "is the disk full?") from error
+        raise of_system(error, "cannot write", out) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(fresh)
@@ -134,8 +134,8 @@ class _Run:
             self._add_object(loaded_name(path), path, chosen.elsewhere[path])
         self._add_manifest(narrowing, chosen)
         self._add_objects(narrowing, chosen)
-        if load.database and not narrowing and os.path.exists(self._archive.database):
-            self._add("trailscan.duckdb", self._archive.database, 0)
+        if load.database is not None and not narrowing and os.path.exists(load.database):
+            self._add("trailscan.duckdb", load.database, 0)
         self._add_more(load.more, after="trailscan.duckdb")
 
     # Choosing

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from trailscan.errors import ArchiveError, BundleError, UsageError
+from trailscan.errors import BundleError, UsageError, of_system
 from trailscan.evidence.archive import sync_filesystem
 from trailscan.evidence.bundle import (
     BLOCK,
@@ -66,7 +66,7 @@ def unpack(bundle: BinaryIO, root: str, sha256: str | None, tell: Callable[[Unpa
             os.rename(fresh, root)
         sync_filesystem(root)
     except OSError as error:
-        raise ArchiveError(f"cannot unpack into {root}: {error.strerror}", "is the disk full?") from error
+        raise of_system(error, "cannot unpack into", root) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return found

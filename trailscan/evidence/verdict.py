@@ -63,3 +63,5 @@ class Verdict(msgspec.Struct, frozen=True):
     trail: str | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    file_bytes: int | None = None  # the file whose bytes were checked, as it was then
+    file_modified: int | None = None  # nanoseconds since 1970

@@ -46,7 +46,10 @@ def judge_archived(kept: Kept, checked: Checked, recorded: Held) -> Verdict:
         status, message = Status.INVALID_HASH, f"hash value doesn't match: the manifest recorded another than {checked.sha256}"
     else:
         status, message = Status.VALID, "valid"
-    return Verdict("archive", url_of(origin), status, message, kept.object_id, kept.account_id, kept.region)
+    verdict = Verdict("archive", url_of(origin), status, message, kept.object_id, kept.account_id, kept.region)
+    if checked.file is None:
+        return verdict
+    return msgspec.structs.replace(verdict, file_bytes=checked.file.bytes, file_modified=checked.file.modified)
 
 
 def judge_stranger(origin: Origin, is_there: bool) -> Verdict:

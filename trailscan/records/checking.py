@@ -13,7 +13,7 @@ import msgspec
 from trailscan.errors import SourceError
 from trailscan.evidence.digests import Digest, FormatError, parse_digest
 from trailscan.evidence.folder import read_bytes
-from trailscan.evidence.local import LocalObject
+from trailscan.evidence.local import FileState, LocalObject, state_of_file
 from trailscan.evidence.origin import Origin, file_of
 from trailscan.records.inflate import INFLATED_LIMIT, inflate, one_member
 from trailscan.records.workers import Numbered, Workers, chunked
@@ -49,6 +49,7 @@ class Checked(msgspec.Struct, frozen=True):
     is_broken: bool = False
     digest: Digest | None = None
     digest_flaw: str = ""
+    file: FileState | None = None  # of the file that was read, just before
 
 
 def check_logs(workers: Workers, kept: Iterable[Kept], place: Callable[[str], str]) -> Iterator[tuple[Kept, Checked]]:
@@ -73,12 +74,14 @@ def check_digest_chunk(chunk: Sequence[Numbered]) -> list[Checked]:
 
 def check(object_id: int, found: LocalObject, limit: int = INFLATED_LIMIT) -> tuple[Checked, bytes]:
     """Read one object; also gives its inflated bytes, of which there are at most `limit`."""
+    state = state_of_file(found.path)
     try:
         data = read_bytes(found)
     except SourceError as error:
         cause = error.message.rpartition(": ")[2]
         return Checked(object_id, None, None, f"its file cannot be read: {cause}", True), b""
-    return check_bytes(object_id, data, limit)
+    checked, raw = check_bytes(object_id, data, limit)
+    return msgspec.structs.replace(checked, file=state), raw
 
 
 def check_bytes(object_id: int, data: bytes, limit: int = INFLATED_LIMIT) -> tuple[Checked, bytes]:

@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from trailscan.errors import SourceError, TrailscanError
+from trailscan.errors import OutOfMemory, SourceError
 from trailscan.evidence.folder import read_bytes
 from trailscan.evidence.local import LocalObject
 from trailscan.evidence.processes import starting
@@ -79,7 +79,7 @@ class Workers:
         """Do a task with chunk after chunk, in order; the first are begun at once, whoever takes the results later.
 
         `task` is a function of a module; an empty chunk gives its result at once, so that who waits can look at the clock.
-        Taking raises TrailscanError when a process died (out of memory, killed).
+        Taking raises OutOfMemory when a process died (out of memory, killed).
         """
         waiting = iter(chunks)
         begun: deque[Future[Done]] = deque()
@@ -87,7 +87,7 @@ class Workers:
             if not chunk:
                 waiting = chain([chunk], waiting)
                 break
-            begun.append(self._pool.submit(task, chunk))
+            begun.append(self._submit(task, chunk))
         return self._each(task, waiting, begun)
 
     def _each(
@@ -96,7 +96,7 @@ class Workers:
         try:
             for chunk in chunks:
                 if chunk:
-                    pending.append(self._pool.submit(task, chunk))
+                    pending.append(self._submit(task, chunk))
                 else:
                     yield task(chunk)
                 while pending and (len(pending) > self.jobs * AHEAD or pending[0].done()):
@@ -104,7 +104,13 @@ class Workers:
             while pending:
                 yield pending.popleft().result()
         except BrokenProcessPool as error:
-            raise TrailscanError("a reading process died", "it may have run out of memory: try fewer with --jobs") from error
+            raise _died() from error
+
+    def _submit(self, task: Callable[[Sequence[Numbered]], Done], chunk: Sequence[Numbered]) -> "Future[Done]":
+        try:
+            return self._pool.submit(task, chunk)
+        except BrokenProcessPool as error:
+            raise _died() from error
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +118,10 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _died() -> OutOfMemory:
+    return OutOfMemory("a reading process died or was killed", "it may have run out of memory: try fewer with --jobs")
 
 
 def chunked(objects: Iterable[Numbered | None]) -> Iterator[list[Numbered]]:

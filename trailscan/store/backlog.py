@@ -1,15 +1,42 @@
 """What an earlier run left to do: objects that a killed process had fetched and not loaded, and those not loaded in full."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.origin import name_of, state_of
-from trailscan.store.database import Database
-from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, suspects, unread
+from trailscan.store.database import Connection, Database
+from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, never_loaded, suspects, unread
 
 if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
     from trailscan.store.intake import Incoming
+
+
+_PORTION = 20_000  # lines of the manifest that are compared together
+
+
+def not_loaded(connection: Connection, archive: Archive) -> int:
+    """How many objects the manifest records of which the database knows nothing; nothing is read where both end alike."""
+    mark = manifest_mark(connection)
+    if archive.manifest_size() <= mark:
+        return 0
+    found = set[int]()
+    recorded = archive.recorded(mark)
+    while portion := [origin for origin, _ in islice(recorded, _PORTION)]:
+        known = held(connection, keys=[origin.key for origin in portion])
+        versions = ((name_of(origin), state_of(origin)) for origin in portion)
+        found.update(hash(version) for version in versions if not known.has(*version))
+    return len(found)
+
+
+def waiting(archive: Archive, database: Database, only: Sequence[str]) -> "list[Incoming]":
+    """What is to be loaded where nothing new comes: all that never was, and with `only` also what lacks some of these names."""
+    if only:
+        return Backlog(archive, database, only).incoming
+    with database.reading() as connection:
+        fetched: list[Incoming] = list(never_loaded(connection))
+    return Backlog(archive, database, None).incoming + fetched
 
 
 class Backlog:

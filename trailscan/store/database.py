@@ -14,11 +14,11 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailscan import __version__
-from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, SchemaMismatch
-from trailscan.store.faults import REPAIR, first_line, translated
+from trailscan.errors import ArchiveBusy, NoDatabase, SchemaMismatch
+from trailscan.store.faults import REPAIR, of_opening, translated
 from trailscan.store.spill import spill_folder
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ROW_GROUP = 20_480  # rows; a sixth of DuckDB's own: even a small load is compressed by several threads, in little memory
 LOAD_MEMORY = "384MB"
 LOAD_THREADS = 4  # each holds a row group in memory
@@ -114,11 +114,9 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A read-only, locked-down connection. Raises NoArchive, ArchiveBusy, SchemaMismatch, ArchiveError."""
+        """A read-only, locked-down connection. Raises NoDatabase, ArchiveBusy, SchemaMismatch, ArchiveError."""
         if not self.exists():
-            raise NoArchive(
-                f"there is no archive at {os.path.dirname(self.path)}", "run `trailscan sync` or `trailscan load` first"
-            )
+            raise NoDatabase(f"the archive's database is not there: {self.path}", REPAIR)
         with spill_folder() as folder:
             connection = self._retry(lambda: _connect(_bounded(folder), self.path))
             with translated(self.path), bounds_named(), contextlib.closing(connection):
@@ -145,11 +143,11 @@ class Database:
                 return opening()
             except duckdb.IOException as error:
                 if "Could not set lock on file" not in str(error):
-                    raise ArchiveError(f"{self.path} cannot be opened: {first_line(error)}", REPAIR) from error
+                    raise of_opening(self.path, error) from error
                 if time.monotonic() > deadline:
                     raise ArchiveBusy(f"{self.path} is held by {_holder(error)}", "try again when it has finished") from error
             except duckdb.Error as error:
-                raise ArchiveError(f"{self.path} is not a usable database: {first_line(error)}", REPAIR) from error
+                raise of_opening(self.path, error) from error
             time.sleep(TURN)
 
     def _check_version(self, connection: Connection) -> None:

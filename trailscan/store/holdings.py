@@ -70,6 +70,11 @@ def unread(connection: Connection, only: Sequence[str]) -> Iterator[tuple[Origin
     return _origins(connection, f"status = 'fetched' OR ({narrower})", [list(only)] if only else [])
 
 
+def never_loaded(connection: Connection) -> Iterator[tuple[Origin, int]]:
+    """Objects that the database knows as fetched and not loaded, with their ids."""
+    return _origins(connection, "status = 'fetched'", [])
+
+
 def names_loaded(connection: Connection) -> list[str]:
     """The names that some objects were loaded with, `--only`."""
     found = run(connection, "SELECT DISTINCT unnest(string_split(only_events, ',')) AS name FROM objects ORDER BY name")

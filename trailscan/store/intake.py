@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TypeVar
 
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.local import LocalObject, Problem
+from trailscan.evidence.local import FileState, LocalObject, Problem, state_of_file
 from trailscan.evidence.origin import Origin, file_of
 from trailscan.evidence.paging import Oddity
 from trailscan.evidence.sync import Missing
@@ -44,6 +44,8 @@ class Intake:
         self._only = only
         self._origins: dict[int, Origin] = {}
         self._replaced: dict[int, int] = {}
+        self._containers: dict[str, FileState] = {}
+        self._container = ""
         self._next_id = 1
         self._is_settled = False
         known_to = 0
@@ -63,8 +65,10 @@ class Intake:
         reads = self._workers.read(chunked(map(self._numbered, incoming)))
         self.database.create()
         from trailscan.store.load import Loader  # brings pyarrow, while the first objects are being read
+        from trailscan.store.rows import insert_containers
 
         def before_commit(connection: Connection, is_last: bool) -> None:
+            insert_containers(connection, self._containers)
             self._archive.flush()
             if is_last and is_whole():
                 self._settle(connection)
@@ -136,7 +140,16 @@ class Intake:
         self._origins[number] = origin
         if before is not None:
             self._replaced[number] = before
-        return number, file_of(origin, self._archive.place(origin.path))
+        place = self._archive.place(origin.path)
+        if origin.member is not None and origin.path != self._container:
+            self._note_container(origin.path, place)
+        return number, file_of(origin, place)
+
+    def _note_container(self, path: str, place: str) -> None:
+        """How a tar or zip is before its members are read: a change of any of them shows in it."""
+        self._container = path
+        if (state := state_of_file(place)) is not None:
+            self._containers[path] = state
 
     def _take_id(self) -> int:
         self._next_id += 1

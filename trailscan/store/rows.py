@@ -6,6 +6,7 @@ from datetime import datetime
 import orjson
 import pyarrow as pa
 
+from trailscan.evidence.local import FileState
 from trailscan.evidence.origin import Origin, naming_of
 from trailscan.records.batches import Batch
 from trailscan.records.damage import Damage
@@ -105,11 +106,19 @@ def insert_damage(connection: Connection, found: Sequence[tuple[int | None, Dama
     _insert(connection, "damage", _DAMAGE, rows)
 
 
+def insert_containers(connection: Connection, states: dict[str, FileState]) -> None:
+    """Note how tars and zips were when their members were read, in place of what was noted before; empties `states`."""
+    noted = dict(states)
+    for path, state in noted.items():
+        run(connection, "INSERT OR REPLACE INTO containers VALUES (?, ?, ?)", [path, state.bytes, state.modified])
+        del states[path]
+
+
 def forget(connection: Connection, object_ids: list[int]) -> None:
     """Remove every row of these objects, which have been loaded anew under other ids."""
     if not object_ids:
         return
-    for table in ("events", "damage", "objects"):
+    for table in ("events", "damage", "verdicts", "objects"):
         run(connection, f"DELETE FROM {table} WHERE object_id IN (SELECT unnest(?))", [object_ids])
 
 

@@ -89,6 +89,13 @@ CREATE TABLE damage (
   reason       VARCHAR NOT NULL
 );
 
+-- The .tar and .zip files that objects were read from, as they were then; `path` as in `objects`.
+CREATE TABLE containers (
+  path     VARCHAR PRIMARY KEY,
+  bytes    BIGINT NOT NULL,
+  modified BIGINT NOT NULL          -- nanoseconds since 1970
+);
+
 -- What the last `verify` found: one row for each thing it checked.
 CREATE TABLE verdicts (
   kind       VARCHAR NOT NULL,      -- digest, log, archive, custody
@@ -100,7 +107,9 @@ CREATE TABLE verdicts (
   region     VARCHAR,
   trail      VARCHAR,               -- the trail whose digests speak
   starts_at  TIMESTAMP,             -- the time of delivery that a digest or a gap spans
-  ends_at    TIMESTAMP
+  ends_at    TIMESTAMP,
+  file_bytes    BIGINT,             -- the file that was checked, as it was then: its size,
+  file_modified BIGINT              -- and its time of change, nanoseconds since 1970
 );
 
 -- What rules found, once each: `detect --new` and `watch` speak of a finding the first time only.

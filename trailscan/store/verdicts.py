@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from trailscan.evidence.verdict import Verdict
 from trailscan.store.database import Connection, Database, run
+from trailscan.store.files import SOUND
 
 GATHERED = 10_000  # verdicts that are turned into Arrow at a time
 _TEXTS = ("kind", "object", "status", "message")
@@ -17,9 +18,14 @@ _SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("account_id", "region", "trail")),
         ("starts_at", pa.timestamp("us")),
         ("ends_at", pa.timestamp("us")),
+        ("file_bytes", pa.int64()),
+        ("file_modified", pa.int64()),
     ]
 )
 _PORTION = 100_000  # rows
+# What was found invalid of times before the first parameter or after the second.
+_OUTSIDE = f"""kind IN ('digest', 'log') AND status NOT IN {SOUND}
+               AND coalesce(ends_at <= ?::TIMESTAMP OR coalesce(starts_at, ends_at) >= ?::TIMESTAMP, false)"""
 
 
 class Gathering:
@@ -41,19 +47,30 @@ class Gathering:
         self._waiting.clear()
 
 
-def lay_down(connection: Connection, database: Database) -> datetime:
+def lay_down(
+    connection: Connection, database: Database, since: datetime | None = None, until: datetime | None = None
+) -> datetime:
     """Put the gathered verdicts in place of those an archive holds; gives the time that is noted as `verified_at`, UTC.
 
-    Raises what Database.writing raises; the old verdicts stay then.
+    `since` and `until` are the times whose digests were judged: what was found invalid of other times stays. Raises what
+    Database.writing raises; the old verdicts stay then.
     """
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     with database.writing() as archive:
-        run(archive, "DELETE FROM verdicts")
+        run(archive, f"DELETE FROM verdicts WHERE NOT ({_OUTSIDE})", [since, until])
         archive.register("fresh", connection.sql("FROM verdicts").to_arrow_reader(_PORTION))
         run(archive, "INSERT INTO verdicts BY NAME SELECT * FROM fresh")
         archive.unregister("fresh")
-        run(archive, "INSERT OR REPLACE INTO about VALUES ('verified_at', ?)", [f"{now.isoformat()}Z"])
+        _note(archive, {"verified_at": now, "verified_since": since, "verified_until": until})
     return now
+
+
+def _note(connection: Connection, moments: dict[str, datetime | None]) -> None:
+    for name, moment in moments.items():
+        if moment is None:
+            run(connection, "DELETE FROM about WHERE name = ?", [name])
+        else:
+            run(connection, "INSERT OR REPLACE INTO about VALUES (?, ?)", [name, f"{moment.isoformat()}Z"])
 
 
 def _insert(connection: Connection, verdicts: Sequence[Verdict]) -> None:

@@ -10,18 +10,26 @@ EXAMPLES = """\b
 Examples:
   trailscan load ./download
   trailscan load case.tar evidence.zip
+  trailscan load
   trailscan load --only StartSession --only ResumeSession ./download"""
 
 
 def load(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, .tar or .zip.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH...]", help="Files, folders, .tar or .zip.", show_default=False)
+    ] = None,
     only: options.Only = None,
     jobs: options.Jobs = None,
     archive: options.Archive = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Load local CloudTrail files of any shape into the database; they stay where they are."""
-    from trailscan.cli.loading import load_paths
+    """Load local CloudTrail files of any shape into the database; they stay where they are.
 
-    raise typer.Exit(load_paths(paths, tuple(only or ()), jobs, options.archive_root(archive), quiet))
+    With no PATH, load what the archive holds already and its database does not: objects that a killed run had fetched, or
+    `sync --no-load`.
+    """
+    from trailscan.cli.loading import load_backlog, load_paths
+
+    wanted, root = tuple(only or ()), options.archive_root(archive)
+    raise typer.Exit(load_paths(paths, wanted, jobs, root, quiet) if paths else load_backlog(wanted, jobs, root, quiet))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from trailscan.cli.words.condition import of_condition, of_files
 from trailscan.cli.words.funnels import told
 from trailscan.search.filters import Filters
 from trailscan.store.counts import NAMED
@@ -15,6 +16,7 @@ from trailscan.views.escape import for_terminal
 if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.findings.sessions import Basis as SessionBasis
     from trailscan.search.question import Basis
+    from trailscan.store.condition import Condition
     from trailscan.store.holdings import Holdings
 
 
@@ -28,19 +30,35 @@ class Resting(msgspec.Struct, frozen=True):
     limits: Sequence[str] = ()
     named: Sequence[tuple[str, str]] = ()
     archive: bool = False
+    condition: Sequence[str] = ()  # for the end of the answer's line
+    files: Sequence[str] = ()  # lines before it: which files are gone or altered
+    is_sound: bool = True  # nothing of the archive is known to be altered, gone, invalid or not loaded
 
 
-def resting_on(held: "Holdings") -> Resting:
+def resting_on(held: "Holdings", condition: "Condition") -> Resting:
     """What an answer from an archive rests on."""
     limits = []
     if held.failed:
         limits.append(f"{count(held.failed, 'object')} could not be fetched (`trailscan status`)")
-    if held.unloaded:
-        limits.append(f"{count(held.unloaded, 'object')} fetched but not loaded yet: the next `trailscan sync` loads them")
     limits += [
         f"some objects were loaded with --only {for_terminal(names)}: their other events are not here" for names in held.only
     ]
-    return Resting(held.objects, held.damaged, held.first_event, held.last_event, limits, archive=True)
+    return Resting(
+        held.objects,
+        held.damaged,
+        held.first_event,
+        held.last_event,
+        limits,
+        archive=True,
+        condition=of_condition(condition, held.objects, held.unloaded),
+        files=of_files(condition.files),
+        is_sound=condition.is_sound and not held.unloaded,
+    )
+
+
+def ended(line: str, resting: Resting) -> list[str]:
+    """An answer's line with the condition of its archive, after the names of files that are gone or altered."""
+    return [*resting.files, "; ".join([line, *resting.condition])]
 
 
 def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str]) -> list[str]:
@@ -51,7 +69,7 @@ def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str])
         line += "" if resting.named else " (trailscan status)"
     if basis.copies:
         line += f"; {count(basis.copies, 'copy', 'copies')} hidden (--all-copies)"
-    lines = [line]
+    lines = ended(line, resting)
     if basis.conflicts:
         lines.append(f"beware: {count(basis.conflicts, 'event')} in versions that differ under one event id; all are shown")
     lines += told(resting.named)
@@ -69,7 +87,7 @@ def of_sessions(basis: "SessionBasis", resting: Resting, noun: str, shown: str, 
         line += f"; not opened: {', '.join(unopened)}"
     if resting.damaged:
         line += f"; {count(resting.damaged, 'object')} damaged (trailscan status)"
-    lines = [line]
+    lines = ended(line, resting)
     if basis.conflicts:
         lines.append(f"beware: {count(basis.conflicts, noun)} with records that contradict each other (see flags)")
     lines += resting.limits

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trailscan.cli.words.answers import Resting, resting_on
+from trailscan.cli.words.answers import Resting, ended
 from trailscan.cli.words.funnels import equation, told
 from trailscan.store.counts import NAMED
 from trailscan.views.amounts import count, size
@@ -16,19 +16,13 @@ if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.store.holdings import Holdings
 
 
-def of_status(held: "Holdings") -> list[str]:
+def of_status(held: "Holdings", resting: "Resting") -> list[str]:
     """What the archive amounts to."""
     span = f" between {held.first_event}Z and {held.last_event}Z" if held.first_event else ""
-    lines = [f"{count(held.objects, 'object')} held, {count(held.events, 'event')}{span}"]
+    lines = ended(f"{count(held.objects, 'object')} held, {count(held.events, 'event')}{span}", resting)
     if held.damage:
         lines.append(f"{count(held.damage, 'thing')} damaged or missing, in {count(held.damaged, 'object')}")
-    return lines + list(resting_on(held).limits)
-
-
-def of_custody(shortened: bool) -> list[str]:
-    """That the custody log lacks lines that the database remembers."""
-    lines = "lines that the database remembers are missing from the custody log: `trailscan custody`"
-    return [lines] if shortened else []
+    return lines + list(resting.limits)
 
 
 def of_entry(entry: "Entry") -> str:
@@ -67,7 +61,7 @@ def of_coverage(
     """What the cells add up to, what digests say and who vouches for them, and what no cell can show."""
     total = sum(states.values())
     cells = f"{'cell' if total == 1 else 'cells'} (account x region x {asked.unit} of delivery, UTC)"
-    lines = [equation(total, cells, [(number, state) for state, number in states.items()])]
+    lines = ended(equation(total, cells, [(number, state) for state, number in states.items()]), resting)
     if not any(states.values()):
         lines.append("nothing is held of these accounts, regions and times (`trailscan status` shows what is)")
     lines += _of_losses(sums, found)

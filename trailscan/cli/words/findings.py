@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from trailscan.cli.words.answers import Resting
+from trailscan.cli.words.answers import Resting, ended
 from trailscan.store.counts import NAMED
 from trailscan.views.amounts import count
 from trailscan.views.escape import for_terminal
@@ -30,7 +30,7 @@ def of_findings(
         line += f"; {basis.new:,} of them new" if basis.new < basis.findings else "; all of them new"
     if resting.damaged:
         line += f"; {count(resting.damaged, 'object')} damaged (trailscan status)"
-    return [line, *resting.limits, *(f"missing: {for_terminal(reason)}" for reason in lost[:NAMED])]
+    return [*ended(line, resting), *resting.limits, *(f"missing: {for_terminal(reason)}" for reason in lost[:NAMED])]
 
 
 def why_no_findings(basis: "FindingBasis", resting: Resting, bounds: tuple[datetime | None, datetime | None]) -> list[str]:

@@ -127,6 +127,13 @@ def found_funnel(found: int, loaded: Loaded, held: int, survey: Survey) -> str:
     return line
 
 
+def of_backlog(number: int) -> str:
+    """What a load of nothing new found to do."""
+    if not number:
+        return "nothing to load: the database knows every object of the archive"
+    return f"{count(number, 'object')} held and not loaded so far"
+
+
 def of_loading(loaded: Loaded, seconds: float, problems: Sequence[Problem]) -> list[str]:
     """The records' funnel, the speed, and the damage by name."""
     parts = [
