@@ -117,7 +117,7 @@ def test_an_edit_that_keeps_size_and_time_is_found_by_verify_and_from_then_on_he
     assert codes(root) == dict.fromkeys(READERS, 3)
     for name in ("query", "sessions", "detect", "status", "custody"):
         assert ": 1 thing invalid or missing" in ask(name, root).stderr, name
-    assert last_line(ask("query", root)).endswith(": 1 thing invalid or missing")
+    assert ": 1 thing invalid or missing" in last_line(ask("query", root))
 
 
 def test_setting_the_time_back_does_not_bring_altered_bytes_into_good_standing(loaded):
@@ -189,11 +189,16 @@ def test_a_verify_of_some_times_keeps_what_was_found_invalid_of_others(tmp_path)
     trail = Deliveries(tmp_path / "case")
     trail.digest("2026-03-01T10:00", [trail.log("2026-03-01T09:15")])
     assert trailscan("rebuild", "--archive", trail.root, "--jobs", 1).code == 0
-    assert trailscan("verify", "--archive", trail.root, "--jobs", 1).code == 4
+    row = "'digest', 'INVALID_SIGNATURE', 's3://b/d', 'forged', TIMESTAMP '2026-03-01 09:00', TIMESTAMP '2026-03-01 10:00'"
+    with Database(Archive(str(trail.root)).database).writing() as connection:
+        columns = "kind, status, object, message, starts_at, ends_at"
+        run(connection, f"INSERT INTO verdicts ({columns}) VALUES ({row})")
     trailscan("verify", "--archive", trail.root, "--jobs", 1, "--since", "2026-04-01")
     ended = ask("query", trail.root)
     assert "digests of 2026-04-01T00:00:00Z to the last only: 1 thing invalid or missing" in ended.stderr
     assert ended.code == 3
+    trailscan("verify", "--archive", trail.root, "--jobs", 1)
+    assert ": nothing invalid or missing" in ask("query", trail.root).stderr
 
 
 def forgotten(root, number):

@@ -10,17 +10,19 @@ import msgspec
 
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
+from trailscan.evidence.verdict import UNCHECKED, names_of
 from trailscan.store.backlog import not_loaded
 from trailscan.store.database import Connection, run
-from trailscan.store.files import SOUND, Files, Looking
+from trailscan.store.files import FAILURES, Files, Looking
 from trailscan.store.holdings import manifest_mark
 from trailscan.store.remembering import remembered
 
 _ABOUT = "SELECT name, value FROM about WHERE name IN ('verified_at', 'verified_since', 'verified_until')"
-_OBJECTS = "SELECT count(*) FROM verdicts WHERE kind = 'archive' AND object_id IS NOT NULL"
-_FAILURES = f"""
+_COUNTS = f"""SELECT count(*) FILTER (kind = 'archive' AND object_id IS NOT NULL),
+              count(*) FILTER (status IN {names_of(UNCHECKED)}) FROM verdicts"""
+_FAILED = f"""
 SELECT count(*) FROM verdicts v
-WHERE status NOT IN {SOUND} AND CASE
+WHERE status IN {FAILURES} AND CASE
   WHEN object_id IS NOT NULL THEN object_id IN (SELECT object_id FROM objects) AND NOT list_contains(?::BIGINT[], object_id)
   ELSE NOT (starts_with(status, 'MISSING') AND object IN (
     SELECT 's3://' || bucket || '/' || key FROM objects WHERE status <> 'failed' AND bucket IS NOT NULL)) END
@@ -28,13 +30,17 @@ WHERE status NOT IN {SOUND} AND CASE
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """The last `verify`: when, of digests of which times (ISO 8601, None: all), of how many objects, with how many failures."""
+    """The last `verify`: when, of digests of which times (ISO 8601, None: all), of how many objects, and what it found.
+
+    `failures` counts what is invalid or missing, `unchecked` what could not be checked.
+    """
 
     at: str
     since: str | None
     until: str | None
     objects: int
     failures: int
+    unchecked: int
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -101,6 +107,7 @@ def _verified(connection: Connection, files: Files) -> Verified | None:
     about: dict[str, str] = dict(run(connection, _ABOUT))
     if "verified_at" not in about:
         return None
-    failures = run(connection, _FAILURES, [list(files.restored)])[0][0]
-    objects = run(connection, _OBJECTS)[0][0]
-    return Verified(about["verified_at"], about.get("verified_since"), about.get("verified_until"), objects, failures)
+    failures = run(connection, _FAILED, [list(files.restored)])[0][0]
+    objects, unchecked = run(connection, _COUNTS)[0]
+    since, until = about.get("verified_since"), about.get("verified_until")
+    return Verified(about["verified_at"], since, until, objects, failures, unchecked)

@@ -15,7 +15,7 @@ import msgspec
 from trailscan.errors import SourceError
 from trailscan.evidence.folder import read_bytes
 from trailscan.evidence.local import LocalObject, cause
-from trailscan.evidence.verdict import HARMLESS
+from trailscan.evidence.verdict import INVALID, names_of
 from trailscan.store.database import Connection, run
 
 LOOKING = 0.25  # seconds for looking at sizes and times
@@ -24,12 +24,12 @@ NAMED = 3  # files that are named
 PORTION = 4096  # rows
 _SAME = 2_000  # nanoseconds between two times that are the same: a float of seconds is no more exact
 _SECOND = 1_000_000_000
-SOUND = tuple(sorted(map(str, HARMLESS)))  # states of a verdict that are no failure
+FAILURES = names_of(INVALID)
 
 # What each object's file should be: as the last `verify` saw it, else as it was recorded when it was taken in.
 _RECORDED = f"""
 WITH seen AS (
-  SELECT object_id, max(file_bytes) AS bytes, max(file_modified) AS modified, bool_or(status NOT IN {SOUND}) AS is_bad
+  SELECT object_id, max(file_bytes) AS bytes, max(file_modified) AS modified, bool_or(status IN {FAILURES}) AS is_bad
   FROM verdicts WHERE kind = 'archive' AND object_id BETWEEN $first AND $last GROUP BY object_id
 )
 SELECT o.object_id, o.path, o.member, o.member_offset, o.bytes, o.sha256, coalesce(o.bucket || '/', '') || o.key,
@@ -41,7 +41,7 @@ WHERE object_id BETWEEN $first AND $last AND o.status <> 'failed' AND o.path IS 
 """
 _BAD = f"""
 SELECT DISTINCT object_id FROM verdicts JOIN objects USING (object_id)
-WHERE verdicts.kind = 'archive' AND verdicts.status NOT IN {SOUND} ORDER BY object_id LIMIT 1000
+WHERE verdicts.kind = 'archive' AND verdicts.status IN {FAILURES} ORDER BY object_id LIMIT 1000
 """
 
 

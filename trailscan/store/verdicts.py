@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from trailscan.evidence.verdict import Verdict
 from trailscan.store.database import Connection, Database, run
-from trailscan.store.files import SOUND
+from trailscan.store.files import FAILURES
 
 GATHERED = 10_000  # verdicts that are turned into Arrow at a time
 _TEXTS = ("kind", "object", "status", "message")
@@ -24,7 +24,7 @@ _SCHEMA = pa.schema(
 )
 _PORTION = 100_000  # rows
 # What was found invalid of times before the first parameter or after the second.
-_OUTSIDE = f"""kind IN ('digest', 'log') AND status NOT IN {SOUND}
+_OUTSIDE = f"""kind IN ('digest', 'log') AND status IN {FAILURES}
                AND coalesce(ends_at <= ?::TIMESTAMP OR coalesce(starts_at, ends_at) >= ?::TIMESTAMP, false)"""
 
 

@@ -55,4 +55,6 @@ def _of_verification(condition: "Condition", objects: int) -> list[str]:
     if verified.since or verified.until:
         covered += f", digests of {verified.since or 'the first'} to {verified.until or 'the last'} only"
     found = f"{count(verified.failures, 'thing')} invalid or missing" if verified.failures else "nothing invalid or missing"
+    if verified.unchecked:
+        found += f", {verified.unchecked:,} not verifiable"
     return [f"verified {for_terminal(verified.at + covered)}: {found}"]
