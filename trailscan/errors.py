@@ -4,7 +4,7 @@
     ├── UsageError                     2  the command line asks for something that cannot be
     ├── ArchiveError                   1  the archive's folder or database cannot be used
     │   ├── NoArchive                  1  there is none where it was looked for
-    │   ├── NoDatabase                 1  its objects are there, its database is not
+    │   │   └── NoDatabase             1  its objects are there, its database is not
     │   ├── NotLoaded                  1  its database does not hold all that was fetched
     │   ├── DatabaseError              1  DuckDB cannot read or write the database
     │   ├── ArchiveBusy                1  another process holds it
@@ -65,7 +65,7 @@ class NoArchive(ArchiveError):
     """There is no archive where it was looked for."""
 
 
-class NoDatabase(ArchiveError):
+class NoDatabase(NoArchive):
     """The archive's folder is there, and its database is not."""
 
 
