@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailscan import __version__
-from trailscan.errors import ArchiveBusy, NoDatabase, SchemaMismatch
+from trailscan.errors import ArchiveBusy, NoDatabase, OutOfMemory, SchemaMismatch
 from trailscan.store.faults import REPAIR, of_opening, translated
 from trailscan.store.spill import spill_folder
 
@@ -226,7 +226,7 @@ def _bounded(spill: str) -> Config:
 
 @contextlib.contextmanager
 def bounds_named() -> Iterator[None]:
-    """Say in our words that a question found too little room. Raises ArchiveError."""
+    """Say in our words that a question found too little room. Raises OutOfMemory."""
     import duckdb
 
     try:
@@ -235,7 +235,7 @@ def bounds_named() -> Iterator[None]:
         if isinstance(error, duckdb.IOException) and "duckdb_temp" not in str(error):
             raise
         message = f"the answer needs more room than the {READ_MEMORY} of memory and the folder for temporary files have"
-        raise ArchiveError(message, "set TMPDIR to a folder with more room, or ask for fewer events or columns") from error
+        raise OutOfMemory(message, "set TMPDIR to a folder with more room, or ask for fewer events or columns") from error
 
 
 def _attach(connection: Connection, path: str) -> None:
