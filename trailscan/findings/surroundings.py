@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from trailscan.search.copies import hide_copies
+from trailscan.search.copies import EVENT_KEY, hide_copies
 from trailscan.search.filters import Where
 from trailscan.search.report import Grid, Section
 from trailscan.search.tables import grid_of
@@ -118,7 +118,7 @@ def unhidden(connection: Connection, where: Where) -> int:
 
     Returns the number of events of which there are versions that differ.
     """
-    marked = "row_id, object_id, recipient_account_id, event_id"
+    marked = f"row_id, object_id, {EVENT_KEY}"
     run(connection, f"CREATE OR REPLACE TEMP TABLE hit AS SELECT {marked} FROM evidence WHERE {where.sql}", where.parameters)
     run(connection, "CREATE OR REPLACE TEMP TABLE hidden (row_id BIGINT)")
     return hide_copies(connection)
