@@ -152,15 +152,19 @@ def test_damage_in_the_object_is_told_and_exit_3(tmp_path):
     assert "1 object damaged" in ended.stderr
 
 
-def test_a_stored_verdict_is_shown_plainly_and_changes_no_exit_code(built, tmp_path):
+def test_a_stored_verdict_is_shown_plainly_and_counts(built, tmp_path):
     shutil.copytree(built / "archive", tmp_path / "archive")
     with duckdb.connect(str(tmp_path / "archive/trailscan.duckdb")) as connection:
         said = "hash value doesn't match"
         for kind, status, message in (("log", "INVALID_HASH", said), ("archive", "VALID", "as it was recorded")):
-            statement = "INSERT INTO verdicts SELECT ?, key, ?, ?, object_id, NULL, NULL, NULL, NULL, NULL FROM objects"
+            statement = (
+                "INSERT INTO verdicts SELECT ?, key, ?, ?, object_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM objects"
+            )
             connection.execute(statement, [kind, status, message])
+        connection.execute("INSERT INTO about VALUES ('verified_at', '2026-03-05T10:00:00Z')")
     ended = trailscan("show", STARTED, "--archive", tmp_path / "archive", "-f", "json")
-    assert ended.code == 0
+    assert ended.code == 3
+    assert "verified 2026-03-05T10:00:00Z" in ended.stderr
     verdict = "LOG INVALID_HASH: hash value doesn't match; ARCHIVE VALID: as it was recorded"
     assert sections(ended)["objects"]["rows"][0]["verdict"] == verdict
 
