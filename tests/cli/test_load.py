@@ -205,7 +205,10 @@ def test_exit_code_3_is_never_given_without_naming_what_is_wrong(tmp_path, load)
     assert "a.json.gz: " in load(lay(tmp_path, a=gzipped(b'{"Records":[' + record + b"]}"))).stderr
 
 
-GOOD, BAD = ("StartSession", "GetObject", "PutObject"), (b"5", b'"text"', b"null", b"[]", b'{"eventName":"X","x":NaN}', b"{}")
+GOOD, BAD = (
+    ("StartSession", "GetObject", "PutObject"),
+    (b"5", b'"text"', b"null", b"[]", b'{"eventVersion":"1.0","eventName":"X","eventID":NaN}', b"{}"),
+)
 elements = st.lists(st.sampled_from(range(12)) | st.sampled_from(BAD), max_size=8)
 
 

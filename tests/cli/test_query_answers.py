@@ -145,9 +145,9 @@ def test_damage_is_named_and_the_exit_code_is_3(files, tmp_path):  # noqa: F811
     archived = asked(tmp_path / "a", "--count")
     assert (straight.code, archived.code) == (3, 3)
     assert straight.stdout == archived.stdout
-    assert "of 3 objects; 2 objects damaged" in straight.stderr
+    assert "of 3 objects; 1 object damaged; 1 object not CloudTrail" in straight.stderr
     assert f"  {tmp_path / 'cut.json.gz'}: " in straight.stderr
-    assert "of 3 objects; 2 objects damaged (trailscan status)" in archived.stderr
+    assert "of 3 objects; 1 object damaged; 1 object not CloudTrail (trailscan status)" in archived.stderr
 
 
 def test_a_link_that_leaves_the_folder_is_named_in_both_ways(files, tmp_path):  # noqa: F811

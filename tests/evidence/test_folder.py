@@ -68,12 +68,48 @@ def test_a_folder_is_walked_in_order_of_names(tmp_path):
 def test_what_cannot_be_cloudtrails_is_counted_not_lost(tmp_path):
     names = ("._a.json.gz", "._b.json", ".DS_Store", "Thumbs.db", "a.json.part", "b.TMP", "c.txt", "d.TXT", "README")
     for name in (*names, LOG_NAME.removesuffix(".json.gz"), "UPPER.JSON.GZ"):
-        put(tmp_path / name)
+        put(tmp_path / name, b"words")
     found, survey = find(tmp_path)
     assert [obj.name for obj in found] == [LOG_NAME.removesuffix(".json.gz"), "UPPER.JSON.GZ"]
     assert survey.passed_over == Counter(
         {"._*": 2, ".ds_store": 1, "thumbs.db": 1, "*.part": 1, "*.tmp": 1, "*.txt": 2, "without extension": 1}
     )
+
+
+OPENINGS = {
+    "a JSON object": b'{"Records":[]}',
+    "an array of texts": b' [ "{',
+    "records behind separators": b'\x1e{"eventVersion":"1.08"',
+    "UTF-16 with a mark": '\ufeff{"Events":[]}'.encode("utf-16-le"),
+    "UTF-16 without one": '{"Events":[]}'.encode("utf-16-be"),
+    "an export of CloudWatch Logs": b'2026-03-01T09:00:00.000Z {"eventVersion":"1.08"',
+    "a table of raw texts": b'_time,host,_raw\n1,h,"{""eventVersion"',
+    "the console's table": b"User name,AWS access key,Event time,Event source,Event name\n",
+    "gzip": b"\x1f\x8b\x08\x00",
+    "Parquet": b"PAR1\x15\x04",
+    "syslog": b'<134>Mar  2 10:01:00 host cloudtrail: {"eventVersion":"1.08"',
+}
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+@pytest.mark.parametrize("name", ["x", "a.json.gz.1a2B3c4D", "firehose-2026-03-02-10-1-abc", "a.partial", "b.raw", "c.TXT"])
+def test_the_first_bytes_decide_and_not_the_name(tmp_path, opening, name):
+    put(tmp_path / "in" / name, OPENINGS[opening])
+    zip_of(tmp_path / "in.zip", (name, OPENINGS[opening]))
+    put(tmp_path / "in.tgz", gzip.compress(tar_of((name, OPENINGS[opening]), ("b.json", b"{}"))))
+    for place, names in (("in", [name]), ("in.zip", [name]), ("in.tgz", [name, "b.json"])):
+        found, survey = find(tmp_path / place)
+        assert [obj.name for obj in found] == names
+        assert next(map(read_bytes, found)) == OPENINGS[opening]
+        assert survey == Survey()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[section]\nkey=1", b"{braces} in prose", b"\x89PNG\r\n", b"import json\n", b"a,b\n1,2\n"]
+)
+def test_what_does_not_begin_like_records_is_passed_over(tmp_path, content):
+    put(tmp_path / "x.abc", content)
+    assert find(tmp_path) == ([], Survey(passed_over=Counter({"*.abc": 1})))
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "._x", "a.part", "README"])

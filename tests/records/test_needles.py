@@ -179,7 +179,7 @@ def test_a_sieve_gives_the_wanted_records_of_every_shape_with_their_indexes(wrap
 @given(st.data())
 def test_a_text_within_a_text_is_found_however_both_are_spelled(data):
     inner = data.draw(spelled("StartSession"))
-    event = b'{"eventVersion":"1.11","eventName":' + inner + b"}"
+    event = b'{"eventVersion":"1.11","eventTime":"t","eventSource":"s","eventName":' + inner + b"}"
     raw = b'{"Events":[{"CloudTrailEvent":' + data.draw(spelled(event.decode())) + b"}]}"
     assert len(read_object(raw).records) == 1
     assert len(read_object(raw, sieve=sieve_for("StartSession")).records) == 1
@@ -187,7 +187,8 @@ def test_a_text_within_a_text_is_found_however_both_are_spelled(data):
 
 @pytest.mark.parametrize("escape", [rb"\u005cu0053", rb"\\\u00750053", rb"\\u\u0030053", rb"\\u00\u00353"])
 def test_an_escape_that_is_itself_escaped_is_let_through(escape):
-    raw = rb'{"Events":[{"CloudTrailEvent":"{\"eventVersion\":\"1.11\",\"eventName\":\"' + escape + rb'tartSession\"}"}]}'
+    head = rb"{\"eventVersion\":\"1.11\",\"eventTime\":\"t\",\"eventSource\":\"s\",\"eventName\":\""
+    raw = rb'{"Events":[{"CloudTrailEvent":"' + head + escape + rb'tartSession\"}"}]}'
     (found,) = read_object(raw).records
     assert json.loads(bytes(found))["eventName"] == "StartSession"
     assert len(read_object(raw, sieve=sieve_for("StartSession")).records) == 1

@@ -41,9 +41,9 @@ def test_no_records_is_no_damage(raw):
 
 def test_elements_that_are_no_records_keep_their_indexes():
     found = unwrap(minified({"Records": [None, record(1), "x", 7, [record(2)], {}, record(3)]}))
-    assert parsed(found) == [record(1), record(3)]
-    assert list(found.indexes) == [1, 6]
-    assert whats(found) == [("not-a-record", index) for index in (0, 2, 3, 4, 5)]
+    assert parsed(found) == [record(1), record(2), record(3)]
+    assert list(found.indexes) == [1, 4, 6]
+    assert whats(found) == [("not-a-record", index) for index in (0, 2, 3, 5)]
 
 
 @pytest.mark.parametrize("second", [b'"Records"', b'"Rec\\u006frds"'])

@@ -92,7 +92,7 @@ class Inquiry(ABC):
         self._terminal.say("\n".join(self.ending(resting, lost)))
         if not self.total:
             self._terminal.say("\n".join(self.why_none(resting)))
-        lacking = resting.damaged or self.conflicts or lost or not resting.is_sound
+        lacking = resting.damaged or resting.foreign or self.conflicts or lost or not resting.is_sound
         return ExitCode.DAMAGED if lacking else ExitCode.DONE
 
     @property

@@ -163,7 +163,7 @@ class _Run:
         self._report(intake)
         if self._lookups.errors:
             raise self._lookups.errors[0]
-        return exit_code(self._tally.loaded.damaged_objects + len(intake.unreadable), self._stop())
+        return exit_code(self._tally.loaded.flawed_objects + len(intake.unreadable), self._stop())
 
     def _incoming(self) -> "Iterator[Incoming | None]":
         for arrived in self._lookups.run(self._asked):

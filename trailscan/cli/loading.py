@@ -46,7 +46,7 @@ def load_paths(paths: list[str], only: tuple[str, ...], jobs: int | None, root: 
         terminal.say("\n".join(funnels.of_lines(intake.unreadable)))
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
-    return exit_code(tally.loaded.damaged_objects + len(survey.problems) + len(intake.unreadable), stop.is_set())
+    return exit_code(tally.loaded.flawed_objects + len(survey.problems) + len(intake.unreadable), stop.is_set())
 
 
 def load_backlog(only: tuple[str, ...], jobs: int | None, root: str, quiet: bool) -> int:
@@ -75,4 +75,4 @@ def load_backlog(only: tuple[str, ...], jobs: int | None, root: str, quiet: bool
         terminal.say("\n".join(funnels.of_lines(intake.unreadable)))
     if stop.is_set():
         terminal.say("stopped: what is loaded is kept; run the same command again to go on")
-    return exit_code(tally.loaded.damaged_objects + len(intake.unreadable), stop.is_set())
+    return exit_code(tally.loaded.flawed_objects + len(intake.unreadable), stop.is_set())

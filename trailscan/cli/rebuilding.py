@@ -6,6 +6,7 @@ from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 from trailscan.store.counts import Loaded
@@ -21,6 +22,7 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
     archive.must_exist()
     with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
         from trailscan.store.database import Database, fresh_path
+        from trailscan.store.dismissals import dismiss, dismissed_in
         from trailscan.store.intake import Intake
         from trailscan.store.salvage import salvage
         from trailscan.store.swapping import wipe
@@ -39,13 +41,14 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
                     terminal.say("stopped: the database is as it was")
                     return exit_code(0, stopped=True)
                 intake.settle()
+                dismiss(fresh, dismissed_in(Custody(archive).entries()))
                 moved = _replace(old, fresh, saved, tally.loaded)
             finally:
                 wipe(fresh.path)
             note(archive, "rebuild", {"only": only}, counts_of(tally.loaded))
     lines = [*funnels.of_rebuild(tally), *funnels.of_lines(intake.unreadable)]
     terminal.say("\n".join([*lines, *funnels.of_carried(saved.findings, saved.lost, moved)]))
-    return exit_code(tally.loaded.damaged_objects + len(intake.unreadable), stopped=False)
+    return exit_code(tally.loaded.flawed_objects + len(intake.unreadable), stopped=False)
 
 
 def _replace(old: "Database", fresh: "Database", saved: "Salvaged", loaded: Loaded) -> str | None:

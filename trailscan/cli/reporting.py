@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from trailscan.cli.run import note
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import archives
 from trailscan.cli.words.answers import resting_on
@@ -14,6 +15,7 @@ from trailscan.cli.writing import write_table
 from trailscan.errors import ExitCode
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody, Entry
+from trailscan.views.escape import for_terminal
 
 if TYPE_CHECKING:  # DuckDB is loaded once there is an archive
     from trailscan.store.database import Connection
@@ -38,12 +40,29 @@ def report_status(root: str, part: Part, wanted: str, output: str | None, quiet:
         if part == "about" or for_people:
             sys.stdout.write("\n" if for_people else "")
             write_table(facts_table(_facts(archive, connection)), wanted, output)
-        if part == "damage" or (for_people and held.damage):
+        if part == "damage" or (for_people and (held.damage or held.foreign or held.dismissed)):
             sys.stdout.write("\n" if for_people else "")
             write_table(damage_table(connection), wanted, output)
         resting = resting_on(held, inspection.condition())
     Terminal(quiet).say("\n".join(archives.of_status(held, resting)))
-    return ExitCode.DAMAGED if held.damage or not resting.is_sound else ExitCode.DONE
+    return ExitCode.DAMAGED if held.damage or held.foreign or not resting.is_sound else ExitCode.DONE
+
+
+def dismiss_flaw(root: str, flaw_id: str, reason: str, quiet: bool) -> int:
+    """Set a damage or a foreign object aside, write it into the custody log; gives the exit code."""
+    from trailscan.store.database import Database
+    from trailscan.store.dismissals import COMMAND, dismiss, dismissed_in, flaw_of
+
+    archive = Archive(root)
+    archive.must_exist()
+    database = Database(archive.database)
+    with archive.lock():
+        with database.reading() as connection:
+            what, name = flaw_of(connection, flaw_id)
+        note(archive, COMMAND, {"id": flaw_id, "reason": reason, "what": what, "object": name}, {})
+        dismiss(database, dismissed_in(Custody(archive).entries()))
+    Terminal(quiet).say(f"dismissed: {for_terminal(name)}, {what}: {for_terminal(reason)}")
+    return ExitCode.DONE
 
 
 def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:

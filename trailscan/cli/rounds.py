@@ -67,7 +67,7 @@ class Rounds:
                 lambda: sync_round(wish, self.bucket, keys, self._archive, self._workers, self._terminal, self._stop.is_set),
                 self._stop,
             )
-        self.damaged += synced.loaded.damaged_objects + len(synced.missing)
+        self.damaged += synced.loaded.flawed_objects + len(synced.missing)
         self._say(words.of_sync(synced))
         return synced
 

@@ -79,6 +79,7 @@ def counts_of(loaded: Loaded) -> dict[str, int]:
         "copies": loaded.copies,
         "filtered": loaded.filtered,
         "damaged": loaded.damaged,
+        "not_cloudtrail": loaded.foreign_objects,
     }
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from trailscan.cli.asking import Asking, Shape
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words.answers import Resting
+from trailscan.cli.words.funnels import of_summaries, scan_funnel
 from trailscan.evidence.folder import find_objects
 from trailscan.evidence.local import LocalObject, Survey
 from trailscan.evidence.origin import Origin, origin_of_file
 from trailscan.records.workers import Outcome, Read, Workers, chunked
 from trailscan.search.filters import Filters, needles_of, networks_of
+from trailscan.store.counts import Loaded
 from trailscan.store.spill import spill_folder
 from trailscan.views.amounts import count
 
@@ -28,17 +30,19 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
             from trailscan.store.database import bounds_named, lock_down, scratch
 
             connection = scratch(with_views=False, spill=folder)
-            named: list[tuple[str, str]] = []
-            damaged = 0
+            loaded = Loaded()
             if first is not None:
                 from trailscan.store.load import Loader
 
                 with bounds_named():
                     loaded = Loader(scan.origins).into_scratch(connection, first, scan.reads)
-                named, damaged = loaded.named, loaded.damaged_objects
             lock_down(connection)
-        named = [*named, *((problem.path, problem.reason) for problem in survey.problems)]
-        resting = Resting(scan.objects, damaged + len(survey.problems), named=named)
+        named = [*loaded.named, *loaded.named_foreign, *((problem.path, problem.reason) for problem in survey.problems)]
+        if loaded.foreign_only or survey.passed_over:
+            terminal.say(scan_funnel(scan.objects, loaded, survey))
+        damaged = loaded.damaged_objects + len(survey.problems)
+        limits = of_summaries(loaded.summaries)
+        resting = Resting(scan.objects, damaged, limits=limits, named=named, foreign=loaded.foreign_objects)
         with bounds_named(), contextlib.closing(connection):
             return Asking(connection, filters, shape, terminal, str).answer(resting)
 

@@ -249,7 +249,7 @@ class _Run:
         if sync.error is not None:
             raise sync.error
         self._place.must_hold_something(sync.counts)
-        damaged = self._tally.loaded.damaged_objects + len(self._missing) + len(intake.unreadable)
+        damaged = self._tally.loaded.flawed_objects + len(self._missing) + len(intake.unreadable)
         damaged += self._place.oddities.number + sync.counts.repaired
         return exit_code(damaged, self._stop())
 

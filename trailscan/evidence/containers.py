@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from trailscan.evidence import tar
 from trailscan.evidence.inflated_stream import InflatedStream
 from trailscan.evidence.local import LocalObject, Problem, Survey, can_hold_records, display_name, is_foreign, printable, sane
+from trailscan.evidence.openings import HEAD
 from trailscan.evidence.regular_file import open_descriptor, open_regular
 from trailscan.evidence.zip_directory import check_directory, flaw_of_entry, overlapping
 
@@ -32,6 +35,7 @@ _PACKED_TARS = {
 }
 _CONTAINERS = (_TAR, _ZIP, *_PACKED_TARS)
 _PIECE = 1 << 20
+_UNREADABLE_HEAD = b"{}"  # so that the member is read, and what is wrong with it named
 
 # All that hostile bytes can make the readers raise.
 UNREADABLE = (
@@ -75,13 +79,18 @@ def drain(read: Callable[[int], bytes], limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _member(found: LocalObject, survey: Survey) -> Iterator[LocalObject]:
-    """Pass a member on if it can be CloudTrail's."""
-    if found.name.startswith("._"):
-        survey.passed_over["._*"] += 1
-    elif container_of(found.name):
+def _member(found: LocalObject, survey: Survey, read: Callable[[LocalObject, int], bytes]) -> Iterator[LocalObject]:
+    """Pass a member on if it can be CloudTrail's; `read` gives its first bytes."""
+
+    def head() -> bytes:
+        try:
+            return read(found, min(found.bytes, HEAD))
+        except UNREADABLE:
+            return _UNREADABLE_HEAD
+
+    if container_of(found.name) and not found.name.startswith("._"):
         survey.problems.append(Problem(display_name(found), "an archive within an archive is not opened: unpack it"))
-    elif not is_foreign(os.path.dirname(found.member or ""), survey) and can_hold_records(found.name, survey):
+    elif not is_foreign(os.path.dirname(found.member or ""), survey) and can_hold_records(found.name, survey, head):
         yield found
 
 
@@ -97,6 +106,10 @@ def _open_tar(path: str) -> tar.Stream:
 
 def _tar_members(path: str, survey: Survey) -> Iterator[LocalObject]:
     with closing(_open_tar(path)) as stream:
+
+        def head(member: LocalObject, size: int) -> bytes:
+            return _read_at(stream, msgspec.structs.replace(member, bytes=size))
+
         end = stream.size() if isinstance(stream, tar.FileStream) else None
         for found in tar.members(stream, end):
             if isinstance(found, tar.Flaw):
@@ -104,7 +117,9 @@ def _tar_members(path: str, survey: Survey) -> Iterator[LocalObject]:
                 survey.problems.append(Problem(printable(label), found.reason))
             elif found.kind is tar.Kind.FILE:
                 name = _last_part(found.name)
-                yield from _member(LocalObject(path, name, found.size, sane(found.mtime), found.name, found.offset), survey)
+                yield from _member(
+                    LocalObject(path, name, found.size, sane(found.mtime), found.name, found.offset), survey, head
+                )
             elif found.kind is tar.Kind.SPARSE:
                 survey.problems.append(Problem(printable(f"{path}!{found.name}"), "a sparse member is not read"))
             elif found.kind is tar.Kind.OTHER:
@@ -151,6 +166,11 @@ class _Zip:
         with self.file.open(info) as member:
             return drain(member.read, limit)
 
+    def head(self, obj: LocalObject, size: int) -> bytes:
+        """The first bytes of a member."""
+        with self.file.open(self.members[obj.offset or 0, obj.member or ""]) as member:
+            return member.read(size)
+
 
 def _zip_members(path: str, survey: Survey) -> Iterator[LocalObject]:
     opened = _ZIPS.get(path)
@@ -161,7 +181,7 @@ def _zip_members(path: str, survey: Survey) -> Iterator[LocalObject]:
         if reason := flaw_of_entry(info, info in opened.overlapping):
             survey.problems.append(Problem(display_name(found), reason))
         else:
-            yield from _member(found, survey)
+            yield from _member(found, survey, opened.head)
 
 
 def _zip_time(info: zipfile.ZipInfo) -> float:

@@ -22,6 +22,7 @@ from trailscan.evidence.local import (
     printable,
     sane,
 )
+from trailscan.evidence.openings import HEAD
 from trailscan.evidence.regular_file import open_descriptor
 
 DATABASE = "trailscan.duckdb"  # beside `objects/` it marks a folder as an archive of ours
@@ -119,7 +120,15 @@ def _is_wanted(entry: os.DirEntry[str], inside: str, survey: Survey) -> bool:
     if reason:
         survey.problems.append(Problem(printable(entry.path), reason))
         return False
-    return container_of(entry.name) is not None or can_hold_records(entry.name, survey)
+    return container_of(entry.name) is not None or can_hold_records(entry.name, survey, lambda: _head(entry.path))
+
+
+def _head(path: str) -> bytes:
+    handle = open_descriptor(path)
+    try:
+        return os.read(handle, HEAD)
+    finally:
+        os.close(handle)
 
 
 def _take(path: str, name: str, found: os.stat_result, survey: Survey) -> Iterator[LocalObject]:

@@ -1,15 +1,16 @@
-"""What a walk over local files speaks of: objects, problems, counts, and which names can be CloudTrail's. Reads nothing."""
+"""What a walk over local files speaks of: objects, problems, counts, and which names can be CloudTrail's. Opens nothing."""
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from trailscan.evidence.keys import Level, depth, parse_name
+from trailscan.evidence.openings import opens_like_records
 
 _OBJECTS = (".json", ".jsonl", ".ndjson", ".log", ".csv", ".gz", ".bz2", ".xz", ".zst")
-_LEFTOVERS = (".part", ".tmp")
 _DESKTOP = (".ds_store", "thumbs.db")
 _LATEST = 1 << 33  # seconds; past year 2200 a file's time is nonsense
 
@@ -45,7 +46,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Survey:
-    """What a walk met beside objects: problems, and counts of what cannot be CloudTrail's by rule or extension."""
+    """What a walk met beside objects: problems, and counts of what cannot be CloudTrail's by rule or by its first bytes."""
 
     problems: list[Problem] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
@@ -74,19 +75,21 @@ def is_foreign(folder: str, survey: Survey) -> bool:
     return True
 
 
-def can_hold_records(name: str, survey: Survey) -> bool:
-    """Tell whether a name is worth opening; count it as passed over when not."""
+def can_hold_records(name: str, survey: Survey, head: Callable[[], bytes]) -> bool:
+    """Tell whether a file is worth reading, by its name or else by its first bytes; count it as passed over when not.
+
+    `head` gives the first `openings.HEAD` bytes; it is asked only where the name does not decide.
+    """
     lower = name.lower()
-    if name.startswith("._"):
-        label = "._*"
-    elif lower.endswith(_OBJECTS):
+    is_fork = name.startswith("._")
+    if not is_fork and (lower.endswith(_OBJECTS) or parse_name(name) is not None):
         return True
-    elif lower.endswith(_LEFTOVERS):
-        label = "*" + os.path.splitext(lower)[1]
+    if opens_like_records(head()):
+        return True
+    if is_fork:
+        label = "._*"
     elif lower in _DESKTOP:
         label = lower
-    elif parse_name(name) is not None:
-        return True
     else:
         label = "*" + os.path.splitext(lower)[1] if "." in lower[1:] else "without extension"
     survey.passed_over[printable(label)] += 1

@@ -2,6 +2,8 @@
 
 import msgspec
 
+FOREIGN = "not-cloudtrail"  # the one `what` that is no damage: sound, and something else
+
 
 class Damage(msgspec.Struct, frozen=True):
     """One thing that could not be read, or that must not be trusted.

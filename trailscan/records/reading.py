@@ -9,15 +9,17 @@ import msgspec
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT, inflate
 from trailscan.records.needles import Sieve
-from trailscan.records.shapes import Unwrapped, looks_native, unwrap, unwrap_sifted
+from trailscan.records.shapes import Unwrapped, looks_native, may_wrap, unwrap, unwrap_sifted
+from trailscan.records.sift import Envelope
 
-Status = Literal["ok", "partial", "damaged", "empty"]
+Status = Literal["ok", "partial", "damaged", "empty", "not-cloudtrail"]
 
 
 class Reading(msgspec.Struct):
     """What one object holds, and what is wrong with it.
 
-    Status: ok, partial (records, and damage too), damaged (no record could be had), empty (sound, no records).
+    Status: ok, partial (records, and damage too), damaged (no record could be had), empty (sound, no records),
+    not-cloudtrail (sound, and something else). The damage "not-cloudtrail" names what is sound and not CloudTrail's.
     `sha256` is of the object as stored, `sha256_raw` of the inflated bytes, both hex, None when not asked for.
     """
 
@@ -29,7 +31,9 @@ class Reading(msgspec.Struct):
     indexes: Sequence[int]
     records: Sequence[msgspec.Raw | bytes]
     damage: list[Damage]
-    read: int | None  # records seen, damaged ones among them; None when a sieve spared the object
+    read: int | None  # elements seen, damaged and foreign ones among them; None when a sieve spared the object
+    foreign: int = 0  # elements that are sound and not CloudTrail
+    envelopes: dict[int, Envelope] = {}
 
 
 def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = None, hash_all: bool = True) -> Reading:
@@ -40,7 +44,7 @@ def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = 
     """
     inflated = inflate(data, limit)
     raw = inflated.raw
-    if sieve is not None and not inflated.damage and looks_native(raw):
+    if sieve is not None and not inflated.damage and looks_native(raw) and not may_wrap(raw):
         if not sieve.lets_through(raw):
             return _reading(data, raw, Unwrapped("sifted", [], [], []), "ok", None, hash_all)
         if sifted := unwrap_sifted(raw, sieve):
@@ -48,9 +52,10 @@ def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = 
             return _reading(data, raw, found, "ok", read, hash_all)
     found = _unwrapped(raw, inflated.damage)
     status = _status(found)
-    read = len(found.records) + sum(1 for bad in found.damage if bad.record_index is not None)
+    read = len(found.records) + found.foreign + sum(1 for bad in found.damage if bad.record_index is not None)
     if sieve is not None:
-        kept = sieve.hits(found.records)
+        wanted = set(sieve.hits(found.records))  # and what its envelope may make a hit
+        kept = [at for at, index in enumerate(found.indexes) if at in wanted or index in found.envelopes]
         found.indexes = [found.indexes[position] for position in kept]
         found.records = [found.records[position] for position in kept]
     return _reading(data, raw, found, status, read, hash_all)
@@ -72,6 +77,8 @@ def _reading(data: bytes, raw: bytes, found: Unwrapped, status: Status, read: in
         found.records,
         found.damage,
         read,
+        found.foreign,
+        found.envelopes,
     )
 
 
@@ -85,6 +92,8 @@ def _unwrapped(raw: bytes, damage: tuple[Damage, ...]) -> Unwrapped:
 
 
 def _status(found: Unwrapped) -> Status:
-    if found.damage:
+    if any(damage.what != "not-cloudtrail" for damage in found.damage):
         return "partial" if found.records else "damaged"
+    if found.damage and not found.records:
+        return "not-cloudtrail"
     return "ok" if found.records else "empty"

@@ -10,19 +10,27 @@ from collections.abc import Sequence
 import msgspec
 
 from trailscan.records.damage import Damage
-from trailscan.records.insights import is_insights_csv, messages
-from trailscan.records.needles import Sieve
-from trailscan.records.sift import Sift
+from trailscan.records.foreign import kind_of_bytes
+from trailscan.records.known import is_usual_record
+from trailscan.records.needles import Sieve, finder
+from trailscan.records.sift import Envelope, Sift
+from trailscan.records.tables import read_table, table_in
+from trailscan.records.texts import as_utf8
 from trailscan.records.walk import Walk
 
 _NATIVE = b'{"Records":['
 _END = b"]}"
-_BOM = b"\xef\xbb\xbf"
-_OPENING = b'{"'  # of an object that is not empty and has no white space
+_USUAL = re.compile(rb'\{"eventVersion":"1\.\d\d?","userIdentity":\{')  # how a record of CloudTrail's own files opens
+_FIRST = b'{"Records":[{"eventVersion":"1.'
+_WITHIN = b'\\"event'  # in a string: a record may lie within it
+_PACKED = (b'"H4sI', b'"eyJ')  # base64 of gzip and of JSON
 _NEWLINE = ord("\n")
+_BRACE = ord("{")
 _WHITE = b" \t\r\n"
 _CODE = re.compile(rb"<Code>([\w.-]{1,100})</Code>")
-_NOT_CLOUDTRAIL = "The object holds no CloudTrail records in any shape known here."
+_NOT_CLOUDTRAIL = "The object is not CloudTrail: it seems to be %s."
+_STRANGERS = "%s of its elements are not CloudTrail: they seem to be %s."
+KINDS_NAMED = 3
 
 
 class _Native(msgspec.Struct):
@@ -35,7 +43,10 @@ _native = msgspec.json.Decoder(_Native)
 class Unwrapped(msgspec.Struct):
     """The records of an object: `records[n]` is its element number `indexes[n]`; damage has the indexes in between.
 
-    Shapes: records, array, record, json-lines, lookup-events, eventbridge, cloudwatch-logs, logs-insights, digest,
+    `foreign` counts the elements beside them that are sound and not CloudTrail; the damage "not-cloudtrail" names them.
+    `envelopes` has what stands around a record and not in it, by the record's index.
+    Shapes: records, array, record, json-lines, lookup-events, eventbridge, cloudwatch-logs, logs-insights, csv,
+    event-history-csv, splunk, lake, elasticsearch, sns, sqs, kinesis, firehose, wazuh, graylog, fluent-bit, wrapped, digest,
     error-body, unknown.
     """
 
@@ -43,6 +54,8 @@ class Unwrapped(msgspec.Struct):
     records: Sequence[msgspec.Raw | bytes]
     indexes: Sequence[int]
     damage: list[Damage]
+    foreign: int = 0
+    envelopes: dict[int, Envelope] = {}
 
 
 def unwrap(raw: bytes) -> Unwrapped:
@@ -63,13 +76,19 @@ def unwrap(raw: bytes) -> Unwrapped:
 
 def looks_native(raw: bytes) -> bool:
     """Whether the text begins and ends as CloudTrail's own files do: not an error page, not cut off."""
-    return raw.startswith(_NATIVE) and raw[-4:].rstrip(b"\r\n").endswith(_END)
+    return raw.startswith(_FIRST) and raw[-4:].rstrip(b"\r\n").endswith(_END)
+
+
+def may_wrap(raw: bytes) -> bool:
+    """Whether a text can hold a record within a string, where no needle for a whole string finds it."""
+    find = finder(raw)
+    return any(next(find(mark), None) is not None for mark in (_WITHIN, *_PACKED))
 
 
 def unwrap_sifted(raw: bytes, sieve: Sieve) -> tuple[Unwrapped, int] | None:
     """The records of a native text that a sieve lets through, and how many there are in all; None where it is not native.
 
-    Only what is let through is looked at closely: that the rest are objects and UTF-8 is not asked.
+    Only what is let through is looked at closely: that the rest are records and UTF-8 is not asked.
     """
     try:
         records = _native.decode(raw).Records
@@ -80,18 +99,19 @@ def unwrap_sifted(raw: bytes, sieve: Sieve) -> tuple[Unwrapped, int] | None:
         return None
     kept = sieve.hits_of_native(raw, lengths)
     chosen = [bytes(records[position]) for position in kept]
-    if not all(record.startswith(_OPENING) and _is_utf8(record) for record in chosen):
+    if not all(is_usual_record(record) and _is_utf8(record) for record in chosen):
         return None
     return Unwrapped("records", chosen, kept, []), len(records)
 
 
 def _nothing_else(raw: bytes, records: list[msgspec.Raw]) -> bool:
-    """Whether the file is UTF-8 and holds these objects, the commas between them, and not one byte more."""
-    position = len(_NATIVE)
+    """Whether the file is UTF-8 and holds these records of CloudTrail, the commas between them, and not one byte more."""
+    position, opens_as_usual = len(_NATIVE), _USUAL.match
     for record in records:
-        if raw[position : position + 2] != _OPENING:
+        length = len(memoryview(record))
+        if not opens_as_usual(raw, position) and (raw[position] != _BRACE or not is_usual_record(record)):
             return False
-        position += len(memoryview(record)) + 1
+        position += length + 1
     position += 1 if records else 2  # the last record has no comma; then the two brackets
     if position != len(raw) and (raw[-1] != _NEWLINE or position != len(raw.rstrip(b"\r\n"))):
         return False
@@ -107,44 +127,50 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _patiently(raw: bytes) -> Unwrapped:
-    base = len(_BOM) if raw.startswith(_BOM) else 0
-    body = raw[base:]
+    plain = as_utf8(raw)
+    body = plain.body
     start = body.lstrip(_WHITE)[:1]
     if start == b"<":
         return Unwrapped("error-body", [], [], [_error_body(body)])
-    sift = Sift()
-    if is_insights_csv(body):
-        _insights(sift, body, base)
-        return _settled(sift, "logs-insights")
     if not start:
         return Unwrapped("unknown", [], [], [Damage("empty", "The object holds nothing but white space.")])
-    count = Walk(sift, body, base).documents()
+    sift = Sift()
+    sift.damage += plain.damage
+    if table := table_in(body):
+        read_table(sift, table, body, plain.base)
+        return _settled(sift, "csv")
+    count = Walk(sift, body, plain.base).documents()
     if start not in (b"{", b"[") and not sift.records and sift.shape is None:
-        return Unwrapped("unknown", [], [], [Damage("not-cloudtrail", _NOT_CLOUDTRAIL)])
+        return Unwrapped("unknown", [], [], [*plain.damage, Damage("not-cloudtrail", _NOT_CLOUDTRAIL % kind_of_bytes(raw))])
     return _settled(sift, "json-lines" if count > 1 else "array" if start == b"[" else "record")
-
-
-def _insights(sift: Sift, body: bytes, base: int) -> None:
-    sift.named("logs-insights")
-    for text, start in messages(body):
-        before = sift.index
-        if text is None:
-            sift.reject("truncated", "This row is broken or has no @message: it could not be read.", base + start)
-            continue
-        Walk(sift, text, None, 1).documents()
-        if sift.index == before:
-            sift.reject("not-a-record", "The @message of this row is empty.", base + start)
 
 
 def _settled(sift: Sift, layout: str) -> Unwrapped:
     """What was found, under the wrapper's name; a text of nothing but strangers is one damage, not one for each."""
-    if not sift.records and (sift.without_message or (sift.shape is None and _only_strangers(sift))) and layout != "array":
-        return Unwrapped(sift.shape or "unknown", [], [], [Damage("not-cloudtrail", _NOT_CLOUDTRAIL)])
-    return Unwrapped(sift.shape or layout, sift.records, sift.indexes, sift.all_damage())
+    shape = sift.shape or layout
+    if not sift.records and _only_strangers(sift):
+        if sift.foreign:
+            return Unwrapped("unknown", [], [], [Damage("not-cloudtrail", _NOT_CLOUDTRAIL % _kinds(sift))])
+        if sift.without_message:
+            reason = _NOT_CLOUDTRAIL % "a result of Logs Insights without @message: ask for that field"
+            return Unwrapped(shape, [], [], [Damage("not-cloudtrail", reason)])
+        if sift.shape is None and layout != "array":
+            return Unwrapped("unknown", [], [], [Damage("not-cloudtrail", _NOT_CLOUDTRAIL % "JSON without members")])
+    damage = sift.all_damage()
+    if sift.foreign:
+        damage.append(Damage("not-cloudtrail", _STRANGERS % (f"{sift.foreign_elements:,}", _kinds(sift))))
+    return Unwrapped(shape, sift.records, sift.indexes, damage, sift.foreign_elements, sift.envelopes)
 
 
 def _only_strangers(sift: Sift) -> bool:
     return all(damage.what == "not-a-record" for damage in sift.damage)
+
+
+def _kinds(sift: Sift) -> str:
+    """What the strangers seem to be, the most frequent first."""
+    named = [kind for kind, _ in sift.foreign.most_common(KINDS_NAMED)]
+    more = len(sift.foreign) - len(named)
+    return "; ".join(named) + (f"; and {more:,} more kinds" if more else "")
 
 
 def _error_body(body: bytes) -> Damage:

@@ -5,60 +5,51 @@ slow path behind `shapes.unwrap`, ten times slower than the decoder that reads n
 """
 
 import re
-
-import msgspec
+from collections import Counter
 
 from trailscan.records.damage import Damage
-from trailscan.records.salvage import Broken, Text, end_of_value, name_at, resume, skip_space
+from trailscan.records.foreign import kind_of_bytes
+from trailscan.records.known import is_usual_record
+from trailscan.records.objects import Wrapper
+from trailscan.records.salvage import Broken, Text, end_of_value, resume, skip_space
 from trailscan.records.sift import NOT_A_RECORD, Sift, Stretch, kind_of
+from trailscan.records.texts import may_be_packed, text_of, unpacked
 
-LEVELS = 4  # wrappers within wrappers: pages of envelopes, log events of records; more is not seen in the wild
+LEVELS = 4  # lists within lists that are opened in place, where damage costs only the record it is in
+DEPTH = 24  # objects, lists and texts within each other that are looked into at all
 
-_RECORDS = ("Records", "records")
 _SPACES = " \t\r\n"
-_CONTAINERS = {
-    "Records": "records",
-    "records": "records",
-    "Events": "lookup-events",
-    "events": "cloudwatch-logs",
-    "logEvents": "cloudwatch-logs",
-    "results": "logs-insights",
-}
-_RECORD_MARKS = frozenset(("eventVersion", "eventName", "insightDetails", "timeWindow"))
-_DIGEST_MARKS = frozenset(("digestS3Object", "logFiles"))
-_LOG_EVENT_MARKS = frozenset(("timestamp", "id", "ingestionTime", "eventId", "logStreamName"))
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{1,20}Z?[ \t]++(?=[\[{])")  # CloudWatch Logs export tasks: time, record
 _LIST_IS_LAST = re.compile(r"\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?(?:\Z|[\[{])")
 _LIST_ENDS = re.compile(r"[ \t\r\n]*+\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?\Z")
 _OTHER_DOCUMENT = re.compile(r'\{[ \t\r\n]*+"(?:Records|records|Events|events|logEvents|messageType|results)"|\d')
 _LEFTOVERS = re.compile(r"[ \t\r\n,\]}]*+")
 _RESCANS = 1  # times the text: so that the time stays linear
-_SHORTEST_EVENT = 60  # bytes: no more than the names of the four members of an `_Event` take
+_SHORTEST_EVENT = 60  # bytes: no more than the names of a record's four members take
+_WITHIN = b'\\"event'  # of the text of an event within a string
+_EVENT = b"event"
+_ESCAPE = b"\\u00"  # a name may be spelled with escapes
+_PACKED = (b'"H4sI', b'"eyJ')
+_MEMBER_OF_RECORD = re.compile(rb'"event(?:Version|Source|Name)"\s*:')
 _LOOK_BACK = 64  # characters: a string cut open swallows the opening of the record behind it, white space and all
-
-_json_text = msgspec.json.Decoder(str)
-
-
-class _Event(msgspec.Struct, rename="camel"):
-    """What nearly every record has: enough to know one without looking at each member."""
-
-    event_version: str
-    event_time: str
-    event_source: str
-    event_name: str
-
-
-_event = msgspec.json.Decoder(_Event)
 
 
 class Walk:
-    """One walk over one text; texts inside strings get a walk of their own, one level deeper."""
+    """One walk over one text; what members and strings hold gets a walk of its own, one level deeper.
 
-    def __init__(self, sift: Sift, raw: bytes, base: int | None = 0, level: int = 0) -> None:
+    `base` is where the text stands in the object; with `is_fixed`, all that is found in it is said to stand there. A `quiet`
+    walk looks whether there are records, and counts nothing else but damage.
+    """
+
+    def __init__(
+        self, sift: Sift, raw: bytes, base: int | None = 0, level: int = 0, *, is_fixed: bool = False, quiet: bool = False
+    ) -> None:
         self.sift, self.raw, self.base, self.level = sift, raw, base, level
+        self.is_fixed, self.quiet = is_fixed, quiet
         self.text = Text(raw, "latin-1")
         self.resumed_at = -1
         self.rescanned = 0  # characters
+        self.missed: Counter[str] = Counter()  # of a quiet walk: the elements of the list in hand that are not CloudTrail
 
     def documents(self) -> int:
         """Sift every value at the top of the text, one a line or one behind the other; return how many there were."""
@@ -94,6 +85,8 @@ class Walk:
     def _document(self, position: int) -> int:
         if self.text[position] in "{[":
             return self._value(position, LEVELS)
+        if self.text[position] == '"' and (ended := self._text_document(position)) is not None:
+            return ended
         self.refuse(position, "text that opens no object")
         return self.resume(position + 1)
 
@@ -105,34 +98,41 @@ class Walk:
     def _line(self, position: int, end: int) -> int | None:
         """Take a line that is one usual record, without walking it."""
         line = self.raw[position:end].rstrip() if _SHORTEST_EVENT <= end - position < 1 << 20 else b""
-        if not line.startswith(b"{") or not _is_event(line):
+        if not line.startswith(b"{") or _WITHIN in line or not is_usual_record(line):
             return None
         self.sift.keep(line, self._where(position))
         return end
 
     def _where(self, position: int) -> int | None:
-        return None if self.base is None else self.base + position
+        return self.base if self.base is None or self.is_fixed else self.base + position
 
     def _value(self, position: int, levels: int) -> int:
         """Sift the value that starts here; return where to go on."""
         first = self.text[position]
         if first == "{":
-            return _Object(self, position, levels).walk()
+            return Wrapper(self, position, levels).walk()
         if first == "[" and levels:
             return self.elements(position + 1, levels - 1, guarded=levels == LEVELS)
-        return self._element(position)
+        return self._element(position, levels)
 
-    def _element(self, position: int) -> int:
-        """Sift an element that can only be a record, or something that is none."""
+    def _element(self, position: int, levels: int) -> int:
+        """Sift an element that is most likely a record: known at one look, or else looked into."""
         end = end_of_value(self.text, position)
         if isinstance(end, Broken):
             return self.broken(position, end)
         value = self.raw[position:end]
-        if self.text[position] != "{":
-            self.sift.reject("not-a-record", NOT_A_RECORD % kind_of(value), self._where(position))
-        else:
+        if value.startswith(b"{") and (_WITHIN in value or not is_usual_record(value)):
+            return Wrapper(self, position, levels).walk()
+        if value.startswith(b"{"):
             self.sift.keep(value, self._where(position))
+        elif not self.look_into(position, end):
+            self.refuse(position, kind_of(value))
         return end
+
+    def _text_document(self, position: int) -> int | None:
+        """Sift a string at the top of a text; None where it holds no record, or is none."""
+        end = end_of_value(self.text, position)
+        return end if isinstance(end, int) and self.look_into(position, end) else None
 
     def elements(self, position: int, levels: int, *, guarded: bool, records: bool = False) -> int:
         """Sift the elements of an array from behind its bracket; return the position behind its end.
@@ -140,7 +140,18 @@ class Walk:
         Behind damage, the bracket that ends the list must be the last of its document: else the elements since may be an
         array inside a broken record. They are kept, in doubt, and a `guarded` list is read on.
         """
-        first, stretch = True, Stretch(self.sift)
+        stretch, count = Stretch(self.sift), len(self.sift.records)
+        missed, self.missed = self.missed, Counter()
+        try:
+            return self._elements(position, levels, stretch, guarded, records)
+        finally:
+            if len(self.sift.records) > count:
+                for kind, number in self.missed.items():
+                    self.sift.stranger(kind, number)
+            self.missed = missed
+
+    def _elements(self, position: int, levels: int, stretch: Stretch, guarded: bool, records: bool) -> int:
+        first = True
         while (position := self._next_element(position, first)) < len(self.text):
             resumed = self.resumed_at == position
             if resumed and _OTHER_DOCUMENT.match(self.text, position):
@@ -152,7 +163,7 @@ class Walk:
                     return position + 1
                 position = self.resume(position + 1)
             else:
-                position = self._element(position) if records and not resumed else self._value(position, levels)
+                position = self._element(position, levels) if records and not resumed else self._value(position, levels)
             first = self.resumed_at == position
             if first:
                 stretch.open(self._where(position))
@@ -205,137 +216,73 @@ class Walk:
 
     def refuse(self, start: int, kind: str) -> None:
         """Count an element that is no record."""
-        self.sift.reject("not-a-record", NOT_A_RECORD % kind, self._where(start))
+        if not self.quiet:
+            self.sift.reject("not-a-record", NOT_A_RECORD % kind, self._where(start))
 
-    def inside(self, start: int, end: int) -> None:
-        """Sift what a member holds: a record, or a string that holds the text of one."""
+    def stranger(self, kind: str) -> None:
+        """Count an object that is sound and not CloudTrail: in a quiet walk only if its list has records as well."""
+        if self.quiet:
+            self.missed[kind] += 1
+        else:
+            self.sift.stranger(kind)
+
+    def inside(self, start: int, end: int, *, is_line: bool) -> None:
+        """Sift what the member of a known envelope holds: what is no record there is counted, as damage but for log lines."""
         value, before = self.raw[start:end], self.sift.index
         if value.startswith(b'"'):
-            self._inside_string(value, start)
-        elif value.startswith(b"{") and self.level < LEVELS:
-            Walk(self.sift, value, self._where(start), self.level + 1).documents()
+            self._inside_string(value, start, is_line=is_line)
+        elif value.startswith(b"{") and self.level < DEPTH:
+            self._within(value, start, quiet=self.quiet).documents()
         if self.sift.index == before:
             self.refuse(start, kind_of(value))
 
-    def _inside_string(self, value: bytes, start: int) -> None:
-        try:
-            text = _json_text.decode(value).encode()
-        except (msgspec.DecodeError, UnicodeDecodeError):
+    def look_into(self, start: int, end: int) -> bool:
+        """Sift the records that a value holds, however deep within it; whether there was one, or damage of one."""
+        value, before = self.raw[start:end], self.sift.index
+        if self.level >= DEPTH:
+            return False
+        if value.startswith((b"{", b"[")):
+            if _may_hold(value):
+                self._within(value, start, quiet=True).documents()
+        elif value.startswith(b'"') and (_may_hold(value) or may_be_packed(value[1:])):
+            text = text_of(value)
+            if text is not None:
+                self._look_into_text(text, start)
+        return self.sift.index > before
+
+    def _look_into_text(self, text: bytes, start: int) -> None:
+        packed = unpacked(text, self.sift.budget)
+        if packed is not None:
+            text, damage = packed
+            for found in damage if _may_hold(text) else ():
+                self.note(found.what, found.reason, start)
+        opening = text.lstrip(b" \t\r\n")[:1]
+        is_json = opening in (b"{", b"[") and _MEMBER_OF_RECORD.search(text) is not None
+        if is_json or (opening in (b"{", b"[", b'"') and _is_json(text)):
+            self._within(text, start, quiet=True, is_fixed=True).documents()
+        elif (stamp := _STAMP.match(text.decode("latin-1"))) is not None:
+            self._within(text[stamp.end() :], start, quiet=True, is_fixed=True).documents()
+
+    def _inside_string(self, value: bytes, start: int, *, is_line: bool) -> None:
+        text = text_of(value)
+        if text is None:
             what = "not-json" if value.isascii() else "not-utf8"
             self.sift.reject(what, "This string should hold a record, but cannot be decoded.", self._where(start))
-            return
-        if text.startswith(b"{") and _is_event(text):
-            self.sift.keep(text, None)
-        elif text.startswith(b"{") and self.level < LEVELS:
-            Walk(self.sift, text, None, self.level + 1).documents()
+        elif text.lstrip(b" \t\r\n").startswith(b"{") and self.level < DEPTH:
+            self._within(text, start, quiet=self.quiet, is_fixed=True).documents()
+        elif not self.look_into(start, start + len(value)) and is_line and text.strip():
+            self.stranger(f"a line of a log, {kind_of_bytes(text)}")
+
+    def _within(self, value: bytes, start: int, *, quiet: bool, is_fixed: bool = False) -> "Walk":
+        return Walk(self.sift, value, self._where(start), self.level + 1, is_fixed=self.is_fixed or is_fixed, quiet=quiet)
 
 
-def _is_event(value: bytes) -> bool:
-    try:
-        _event.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+def _may_hold(value: bytes) -> bool:
+    """Whether a value can hold a record at all: the name of one of its members, or packed bytes."""
+    return _EVENT in value or _ESCAPE in value or any(mark in value for mark in _PACKED)
 
 
-class _Object:
-    """The object at one position of a walk: a wrapper whose lists are opened on the way, or a leaf."""
-
-    def __init__(self, walk: Walk, start: int, levels: int) -> None:
-        self.on, self.start, self.levels = walk, start, levels
-        self.values: dict[str, tuple[int, int]] = {}
-        self.opened: set[str] = set()
-
-    def walk(self) -> int:
-        """Sift the object; return where to go on."""
-        text, position, first = self.on.text, self.start + 1, True
-        while True:
-            position = skip_space(text, position)
-            if text[position : position + 1] == "}":
-                if first:
-                    self.on.refuse(self.start, "an empty object")
-                else:
-                    self._leaf(position + 1)
-                return position + 1
-            if not first and text[position : position + 1] == ",":
-                position = skip_space(text, position + 1)
-            elif not first and position < len(text):
-                return self._broken(Broken("not-json", "This is not JSON: a comma or a closing brace was expected.", position))
-            after = self._member(position)
-            if isinstance(after, Broken):
-                return self._broken(after)
-            if after == self.on.resumed_at:
-                return after
-            position, first = after, False
-
-    def _member(self, position: int) -> int | Broken:
-        found = name_at(self.on.text, position)
-        if isinstance(found, Broken):
-            return found
-        name, value = found
-        if name in _CONTAINERS and self.levels and self.on.text[value : value + 1] == "[":
-            return self._open(name, value)
-        end = end_of_value(self.on.text, value)
-        if isinstance(end, int):
-            self.values[name] = (value, end)
-        return end
-
-    def _open(self, name: str, value: int) -> int:
-        """Sift the list of a wrapper; the same list twice is a way to hide records from other readers."""
-        self.on.sift.named(_CONTAINERS[name])
-        if name in self.opened:
-            self.on.note("duplicate-key", f'The name "{name}" stands twice in this object: both lists were read.', value)
-        self.opened.add(name)
-        return self.on.elements(value + 1, self.levels - 1, guarded=name in _RECORDS, records=name in _RECORDS)
-
-    def _broken(self, wrong: Broken) -> int:
-        if not self.opened:
-            return self.on.broken(self.start, wrong)
-        self.on.note(wrong.what, wrong.reason, wrong.position)
-        return self.on.resume(wrong.position)
-
-    def _text(self, name: str) -> str:
-        start, end = self.values.get(name, (0, 0))
-        return self.on.text[start:end]
-
-    def _is_control(self) -> bool:
-        return self._text("messageType") == '"CONTROL_MESSAGE"'
-
-    def _leaf(self, end: int) -> None:
-        """Know the object by the names of its members: a record, an envelope of one, or nothing of ours."""
-        names, sift = self.values.keys(), self.on.sift
-        if names & _RECORD_MARKS and (not self.opened or _is_event(self.on.raw[self.start : end])):
-            self.on.take(self.start, end)
-        elif self.opened or self._is_control():
-            return
-        elif "CloudTrailEvent" in names:
-            self._envelope("lookup-events", "CloudTrailEvent")
-        elif "detail" in names and ("detail-type" in names or "source" in names):
-            self._envelope("eventbridge", "detail")
-        elif "message" in names and names & _LOG_EVENT_MARKS:
-            self._log_event()
-        elif "@message" in names:
-            self._envelope("logs-insights", "@message")
-        elif names == {"field", "value"}:
-            self._field()
-        elif names & _DIGEST_MARKS:
-            sift.named("digest")
-        elif shape := next((shape for name, shape in _CONTAINERS.items() if self._text(name) == "null"), None):
-            sift.named(shape)
-        else:
-            self.on.refuse(self.start, "another object")
-
-    def _envelope(self, shape: str, name: str) -> None:
-        self.on.sift.named(shape)
-        self.on.inside(*self.values[name])
-
-    def _log_event(self) -> None:
-        if not self._text("message").startswith('"CWL CONTROL MESSAGE'):
-            self._envelope("cloudwatch-logs", "message")
-
-    def _field(self) -> None:
-        """One cell of a Logs Insights row; only the cell with the message holds a record."""
-        if self._text("field") == '"@message"':
-            self._envelope("logs-insights", "value")
-        else:
-            self.on.sift.cells += 1
+def _is_json(text: bytes) -> bool:
+    whole = Text(text, "latin-1")
+    end = end_of_value(whole, skip_space(whole, 0))
+    return isinstance(end, int)

@@ -27,6 +27,7 @@ from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT
 from trailscan.records.needles import Needles, Sieve
 from trailscan.records.reading import Reading, read_object, unreadable
+from trailscan.records.sift import Envelope
 
 CHUNK_BYTES = 1 << 20  # of objects as stored; inflated about eight times that
 CHUNK_OBJECTS = 256
@@ -50,6 +51,8 @@ class Outcome(msgspec.Struct, frozen=True):
     read: int | None
     kept: int
     damage: list[Damage]
+    foreign: int = 0  # elements that are sound and not CloudTrail
+    envelopes: dict[int, Envelope] = {}
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -204,6 +207,8 @@ def _outcome(object_id: int, reading: Reading) -> Outcome:
         reading.read,
         len(reading.records),
         reading.damage,
+        reading.foreign,
+        reading.envelopes,
     )
 
 

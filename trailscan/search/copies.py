@@ -4,13 +4,9 @@ Two rows are copies when account, event id and the whole content agree. Rows tha
 one of them is not what CloudTrail wrote, so every version stays in sight.
 """
 
-import hashlib
-import json
-import math
 from collections import Counter, defaultdict
-from decimal import Decimal
-from operator import itemgetter
 
+from trailscan.store.copies import FINGERPRINT, meaning
 from trailscan.store.database import Connection, run
 
 Identity = tuple[str | None, str]
@@ -19,12 +15,12 @@ Identity = tuple[str | None, str]
 EVENT_KEY = "CASE WHEN event_id IS NOT NULL THEN hash(recipient_account_id, event_id) END AS event_key"
 
 # Rows of `hit` that may share their event's id, with a fingerprint of the content as the columns hold it.
-_TWINS = """
+_TWINS = f"""
 CREATE OR REPLACE TEMP TABLE twin AS
   WITH shared AS (SELECT event_key FROM hit WHERE event_key IS NOT NULL GROUP BY event_key HAVING count(*) > 1),
   rows AS (SELECT row_id FROM hit WHERE event_key IN (SELECT event_key FROM shared))
   SELECT rowid AS row_id, object_id, record_index, recipient_account_id, event_id,
-         hash(*COLUMNS(* EXCLUDE (object_id, record_index))) AS fingerprint
+         {FINGERPRINT} AS fingerprint
   FROM events WHERE rowid IN (SELECT row_id FROM rows)
 """
 _HIDE = """
@@ -33,7 +29,7 @@ INSERT INTO hidden
   QUALIFY row_number() OVER (PARTITION BY recipient_account_id, event_id, fingerprint ORDER BY object_id, record_index) > 1
 """
 _CONFLICTS = """
-SELECT events.* EXCLUDE (object_id, record_index), events.rowid
+SELECT events.* EXCLUDE (object_id, record_index, flags), events.rowid
 FROM events
 WHERE rowid IN (SELECT row_id FROM twin
                 WHERE row_id NOT IN (SELECT row_id FROM hidden)
@@ -62,33 +58,5 @@ def _versions(connection: Connection) -> dict[tuple[Identity, bytes], list[int]]
     versions: dict[tuple[Identity, bytes], list[int]] = defaultdict(list)
     while rows := result.fetchmany(1000):
         for row in rows:
-            versions[(row[account], row[event]), _meaning(row[:-1])].append(row[-1])
+            versions[(row[account], row[event]), meaning(row[:-1])].append(row[-1])
     return versions
-
-
-def _meaning(cells: tuple[object, ...]) -> bytes:
-    """A hash that two rows share when their cells say the same, JSON cells in whatever order."""
-    try:
-        said = repr([_parsed(cell) for cell in cells])
-    except RecursionError:
-        said = repr(cells)
-    return hashlib.sha256(said.encode()).digest()
-
-
-def _parsed(cell: object) -> object:
-    if not isinstance(cell, str) or not cell.startswith(("{", "[")):
-        return cell
-    try:
-        return json.loads(cell, object_pairs_hook=_members, parse_float=_number)
-    except ValueError:
-        return cell
-
-
-def _members(pairs: list[tuple[str, object]]) -> object:
-    """An object in one order, unless a key stands twice in it: then its order decides what it means, and to whom."""
-    members = dict(sorted(pairs, key=itemgetter(0)))
-    return members if len(members) == len(pairs) else tuple(pairs)
-
-
-def _number(text: str) -> float | Decimal:
-    return number if math.isfinite(number := float(text)) else Decimal(text)

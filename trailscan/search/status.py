@@ -10,13 +10,14 @@ _HELD = """
 SELECT coalesce(bucket, source) AS source, account_id, region, kind, count(*) AS objects, sum(bytes)::BIGINT AS bytes,
        coalesce(sum(loaded), 0)::BIGINT AS events, min(delivered_at) AS first_delivered, max(delivered_at) AS last_delivered,
        (count(*) FILTER (status IN ('partial', 'damaged')))::BIGINT AS damaged,
+       (count(*) FILTER (status = 'not-cloudtrail'))::BIGINT AS not_cloudtrail,
        (count(*) FILTER (status = 'failed'))::BIGINT AS failed,
        (count(*) FILTER (status = 'fetched'))::BIGINT AS not_loaded
 FROM objects GROUP BY ALL ORDER BY ALL
 """
 _DAMAGE = """
-SELECT what, coalesce(objects.bucket, objects.source) AS source, objects.key, record_index, where_bytes, reason
-FROM damage LEFT JOIN objects USING (object_id) ORDER BY what, source, key, record_index, where_bytes
+SELECT what, coalesce(bucket, source) AS source, key, record_index, where_bytes, reason, id, dismissed
+FROM flaws ORDER BY dismissed IS NOT NULL, what, source, key, record_index, where_bytes
 """
 _VERDICTS = "SELECT kind, status, count(*) FROM verdicts GROUP BY kind, status ORDER BY kind, count(*) DESC, status"
 
@@ -27,7 +28,7 @@ def held_table(connection: Connection) -> Table:
 
 
 def damage_table(connection: Connection) -> Table:
-    """Every row of `damage`, with the object it was found in."""
+    """Every damage and every foreign object, with its id, and why it was dismissed where it was."""
     return table_of(connection.execute(_DAMAGE))
 
 

@@ -1,6 +1,6 @@
--- Of the rows of the objects $1 to $2, which a transaction has just inserted: how many there are, and how many are copies of
--- an event held already: several trails deliver the same one. Copies share their time, so the search for them reads only that
--- part of the table.
+-- Of the rows of the objects $1 to $2, which a transaction has just inserted: how many there are, and how many have the id of another
+-- row, here or held already: several trails deliver the same event. Whether they are its copies, others see (`suspects.sql`).
+-- Copies share their time, so the search for them reads only that part of the table.
 WITH fresh AS (
   SELECT recipient_account_id AS account, event_id, event_time FROM events WHERE object_id BETWEEN $1 AND $2
 ),

@@ -10,7 +10,7 @@ NAMED = 5  # damaged things that are named one by one
 
 
 class Loaded(msgspec.Struct):
-    """What loading did, in counts that add up: read = loaded + copies + filtered + damaged."""
+    """What loading did, in counts that add up: read = loaded + copies + filtered + damaged + foreign."""
 
     objects: int = 0
     damaged_objects: int = 0
@@ -22,10 +22,20 @@ class Loaded(msgspec.Struct):
     copies: int = 0  # rows whose event was held already: kept, shown once
     filtered: int = 0
     damaged: int = 0
+    foreign_objects: int = 0  # that hold something sound that is not CloudTrail
+    foreign_only: int = 0  # those of them that hold nothing else
+    foreign: int = 0  # elements of the others
+    summaries: int = 0  # events that came without request and response
+    named_foreign: list[tuple[str, str]] = []
     named: list[tuple[str, str]] = []  # some of the damage: the object's key, the reason
+
+    @property
+    def flawed_objects(self) -> int:
+        """Objects for which a command ends with exit code 3."""
+        return self.damaged_objects + self.foreign_objects
 
     def add(self, other: "Loaded") -> None:
         """Sum two counts; of the named damage the first few are kept."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        del self.named[NAMED:]
+        del self.named[NAMED:], self.named_foreign[NAMED:]

@@ -9,6 +9,7 @@ import orjson
 
 from trailscan.evidence.held import Held
 from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.records.tables import SUMMARIES
 from trailscan.store.database import Connection, run
 
 _ORIGIN = """source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata, sha256,
@@ -16,13 +17,26 @@ _ORIGIN = """source, bucket, key, path, bytes, member, member_offset, etag, vers
 _KNOWN = """(SELECT *, object_id IN (SELECT object_id FROM damage WHERE what = 'changed') AS changed FROM objects)"""
 _ORIGIN_FIELDS = [name.strip() for name in _ORIGIN.replace("member_offset", "offset").split(",")]
 
+_DISMISSES = "SELECT count(*) > 0 FROM dismissals"
+_FLAWED_AT_ALL = """(SELECT count(DISTINCT coalesce(object_id, -1)) FROM damage WHERE what <> 'repaired'),
+                    (SELECT count(*) FROM damage),
+                    count(*) FILTER (foreign_kind IS NOT NULL), 0"""
+_FLAWED = """(SELECT count(DISTINCT coalesce(object_id, -1)) FROM flaws
+              WHERE what NOT IN ('not-cloudtrail', 'repaired') AND dismissed IS NULL),
+             (SELECT count(*) FROM flaws WHERE what <> 'not-cloudtrail' AND dismissed IS NULL),
+             (SELECT count(*) FROM flaws WHERE what = 'not-cloudtrail' AND dismissed IS NULL),
+             (SELECT count(*) FROM flaws WHERE dismissed IS NOT NULL)"""
+
 
 class Holdings(msgspec.Struct, frozen=True):
     """Counts of an archive; times are UTC, None when there is nothing."""
 
     objects: int
-    damaged: int  # objects that `damage` names
+    damaged: int  # objects that `damage` names, and nobody dismissed
     damage: int  # rows of it
+    foreign: int  # objects with something that is not CloudTrail, and that nobody dismissed
+    summaries: int  # events that came without request and response
+    dismissed: int  # rows of `flaws` that a person set aside
     failed: int  # objects that could not be fetched
     unloaded: int  # fetched, not loaded
     events: int
@@ -35,9 +49,9 @@ def holdings(connection: Connection) -> Holdings:
     """Count what is held."""
     counted = run(
         connection,
-        """SELECT count(*) FILTER (status NOT IN ('failed')),
-                  (SELECT count(DISTINCT coalesce(object_id, -1)) FROM damage WHERE what <> 'repaired'),
-                  (SELECT count(*) FROM damage),
+        f"""SELECT count(*) FILTER (status NOT IN ('failed')),
+                  coalesce(sum(loaded) FILTER (shape = '{SUMMARIES}'), 0)::BIGINT,
+                  {_FLAWED if run(connection, _DISMISSES)[0][0] else _FLAWED_AT_ALL},
                   count(*) FILTER (status = 'failed'), count(*) FILTER (status = 'fetched'),
                   (SELECT count(*) FROM events), (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
                   coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), []),
@@ -45,8 +59,11 @@ def holdings(connection: Connection) -> Holdings:
                              FILTER (source = 'event-history' AND only_events IS NULL AND contains(key, '/EventName=')), [])
            FROM objects""",
     )
-    objects, damaged, damage, failed, unloaded, events, first, last, only, asked = counted[0]
-    return Holdings(objects, damaged, damage, failed, unloaded, events, first, last, tuple(sorted({*only, *asked})))
+    objects, summaries, damaged, damage, foreign, dismissed, failed, unloaded, events, first, last, only, asked = counted[0]
+    named = tuple(sorted({*only, *asked}))
+    return Holdings(
+        objects, damaged, damage, foreign, summaries, dismissed, failed, unloaded, events, first, last, named
+    )  # fmt: skip
 
 
 def next_object_id(connection: Connection) -> int:

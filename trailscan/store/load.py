@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from trailscan.evidence.origin import Origin
-from trailscan.records.damage import Damage
+from trailscan.records.damage import FOREIGN, Damage
+from trailscan.records.tables import SUMMARIES
 from trailscan.records.workers import Outcome, Read
+from trailscan.store.copies import count_fresh
 from trailscan.store.counts import CHANGED, NAMED, Loaded
 from trailscan.store.database import Connection, Database, run, sql
 from trailscan.store.patterns import like
 from trailscan.store.repaired import repairs_of, replaced_by
-from trailscan.store.rows import BATCH, as_arrow, forget, insert_damage, insert_objects, object_row
+from trailscan.store.rows import BATCH, as_arrow, fill_from_envelopes, forget, insert_damage, insert_objects, object_row
 
 TRANSACTION_RECORDS = 480_000
 TRANSACTION_SECONDS = 3.0  # how long others may have to wait for the file
@@ -76,6 +78,7 @@ class Loader:
             raise
         connection.unregister("batch")
         outcomes = window.outcomes
+        fill_from_envelopes(connection, outcomes)
         again = replaced_by(connection, [(outcome.object_id, self.origins[outcome.object_id]) for outcome in outcomes])
         forget(connection, again + [old for each in outcomes if (old := self.replaced.pop(each.object_id, None)) is not None])
         damage = [(outcome.object_id, found) for outcome in outcomes for found in self._damage_of(outcome)]
@@ -88,10 +91,13 @@ class Loader:
     def _damage_of(self, outcome: Outcome) -> list[Damage]:
         origin = self.origins[outcome.object_id]
         altered = origin.sha256 is not None and outcome.sha256 not in {None, origin.sha256}
-        return [*outcome.damage, *([CHANGED] if origin.changed else []), *([ALTERED] if altered else []), *repairs_of(origin)]
+        wrong = [found for found in outcome.damage if found.what != FOREIGN]
+        changed = [CHANGED] if origin.changed else []
+        return [*wrong, *changed, *([ALTERED] if altered else []), *repairs_of(origin)]
 
     def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found], twins: list[Found]) -> Loaded:
-        rows, copies = run(connection, sql("count_new.sql"), _span(outcomes))[0]
+        rows, copies = count_fresh(connection, *_span(outcomes))
+        foreign = [(outcome, found) for outcome in outcomes for found in outcome.damage if found.what == FOREIGN]
         read = sum(outcome.read or 0 for outcome in outcomes)
         damaged = sum(1 for _, found in damage if found.record_index is not None)
         return Loaded(
@@ -103,8 +109,13 @@ class Loader:
             read=read,
             loaded=rows - copies,
             copies=copies,
-            filtered=read - rows - damaged,
+            filtered=read - rows - damaged - sum(outcome.foreign for outcome in outcomes),
             damaged=damaged,
+            foreign_objects=len(foreign),
+            foreign_only=sum(1 for outcome in outcomes if outcome.status == FOREIGN),
+            foreign=sum(outcome.foreign for outcome in outcomes),
+            summaries=sum(outcome.kept for outcome in outcomes if outcome.shape == SUMMARIES),
+            named_foreign=[(self.origins[outcome.object_id].key, found.reason) for outcome, found in foreign[:NAMED]],
             named=[(self.origins[number].key, found.reason) for number, found in (damage + twins)[:NAMED]],
         )
 

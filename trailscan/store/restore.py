@@ -35,6 +35,7 @@ DOCUMENTS = {
     "tls_details": "tlsDetails",
     "service_event_details": "serviceEventDetails",
 }
+ENVELOPE = {"envelope-account": "recipientAccountId", "envelope-region": "awsRegion", "envelope-time": "eventTime"}
 
 
 def record_of(row: Mapping[str, object]) -> dict[str, object]:
@@ -42,10 +43,11 @@ def record_of(row: Mapping[str, object]) -> dict[str, object]:
 
     An integer of more digits than Python takes for a number is given as text.
     """
-    record = {key: row[column] for column, key in TEXTS.items() if row[column] is not None}
+    around = {field for flag, field in ENVELOPE.items() if flag in str(row.get("flags")).split(",")}
+    record = {key: row[column] for column, key in TEXTS.items() if row[column] is not None and key not in around}
     record |= {key: _value(row[column]) for column, key in DOCUMENTS.items() if row[column] is not None}
     moment = row["event_time"]
-    if isinstance(moment, datetime):
+    if isinstance(moment, datetime) and "eventTime" not in around:
         record["eventTime"] = f"{moment.isoformat(timespec='seconds')}Z"
     if row["other_fields"] is not None:
         record |= _value(row["other_fields"])

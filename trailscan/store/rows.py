@@ -9,9 +9,9 @@ import pyarrow as pa
 from trailscan.evidence.local import FileState
 from trailscan.evidence.origin import Origin, naming_of
 from trailscan.records.batches import Batch
-from trailscan.records.damage import Damage
+from trailscan.records.damage import FOREIGN, Damage
 from trailscan.records.workers import Outcome
-from trailscan.store.database import Connection, run
+from trailscan.store.database import Connection, run, sql
 
 Cells = tuple[object, ...]
 
@@ -37,6 +37,15 @@ _OBJECTS = pa.schema(
         ("loaded", pa.int64()),
         ("status", pa.string()),
         ("shape", pa.string()),
+        ("foreign_elements", pa.int64()),
+        ("foreign_kind", pa.string()),
+    ]
+)
+_AROUND = pa.schema(
+    [
+        ("object_id", pa.int64()),
+        ("record_index", pa.int32()),
+        *((name, pa.string()) for name in ("account", "region", "time", "flag")),
     ]
 )
 _DAMAGE = pa.schema(
@@ -76,6 +85,8 @@ def object_row(outcome: Outcome, origin: Origin, loaded_at: datetime, only: Sequ
         outcome.kept,
         outcome.status,
         outcome.shape,
+        outcome.foreign,
+        next((damage.reason for damage in outcome.damage if damage.what == FOREIGN), None),
     )
 
 
@@ -92,12 +103,29 @@ def unread_row(object_id: int, origin: Origin, status: str) -> Cells:
         None,
         status,
         None,
+        None,
+        None,
     )
 
 
 def insert_objects(connection: Connection, rows: list[Cells]) -> None:
     """Append to `objects`."""
     _insert(connection, "objects", _OBJECTS, rows)
+
+
+def fill_from_envelopes(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Give rows just inserted what stands around their records, and not in them."""
+    rows: list[Cells] = [
+        (outcome.object_id, index, each.account, each.region, each.time, each.flag)
+        for outcome in outcomes
+        for index, each in outcome.envelopes.items()
+    ]
+    if not rows:
+        return
+    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), _AROUND.types, strict=True)]
+    connection.register("around", pa.table(arrays, schema=_AROUND))
+    run(connection, sql("envelopes.sql"))
+    connection.unregister("around")
 
 
 def insert_damage(connection: Connection, found: Sequence[tuple[int | None, Damage]]) -> None:

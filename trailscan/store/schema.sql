@@ -31,8 +31,10 @@ CREATE TABLE objects (
   only_events   VARCHAR,            -- when loaded with --only: the names, else NULL
   records       BIGINT,             -- records read
   loaded        BIGINT,             -- rows of `events` that came of them
-  status        VARCHAR NOT NULL,   -- ok, empty, partial, damaged, failed, fetched
-  shape         VARCHAR
+  status        VARCHAR NOT NULL,   -- ok, empty, partial, damaged, not-cloudtrail, failed, fetched
+  shape         VARCHAR,
+  foreign_elements BIGINT,          -- elements that are sound and not CloudTrail
+  foreign_kind  VARCHAR             -- what they, or the whole object, seem to be; NULL where all is CloudTrail's
 );
 
 CREATE TABLE events (
@@ -69,7 +71,7 @@ CREATE TABLE events (
   mfa_authenticated    BOOLEAN,
   target               VARCHAR,     -- the machine, for the calls that open or steer a shell
   session_id           VARCHAR,     -- the Session Manager session, for the same calls
-  flags                VARCHAR,     -- duplicate-key, type-mismatch, odd-time; NULL for a plain record
+  flags                VARCHAR,     -- duplicate-key, type-mismatch, odd-time, envelope-..., summary-only; NULL for a plain record
   user_identity         JSON USING COMPRESSION zstd,
   request_parameters    JSON USING COMPRESSION zstd,
   response_elements     JSON USING COMPRESSION zstd,
@@ -95,6 +97,29 @@ CREATE TABLE containers (
   bytes    BIGINT NOT NULL,
   modified BIGINT NOT NULL          -- nanoseconds since 1970
 );
+
+-- What a person has looked at and set aside, with the reason; made anew from the custody log.
+CREATE TABLE dismissals (
+  id           VARCHAR PRIMARY KEY, -- of a row of `flaws`
+  reason       VARCHAR NOT NULL,
+  dismissed_at TIMESTAMP NOT NULL
+);
+
+-- All that is not in good standing: what is damaged or missing, and what is sound and not CloudTrail. The id follows from the object's
+-- name and content and from what is wrong with it, so that it is the same after a rebuild.
+CREATE VIEW flaws AS
+  WITH found AS (
+    SELECT object_id, record_index, what, where_bytes, reason FROM damage
+    UNION ALL
+    SELECT object_id, NULL, 'not-cloudtrail', NULL, foreign_kind FROM objects WHERE foreign_kind IS NOT NULL
+  ),
+  named AS (
+    SELECT found.*, o.bucket, o.source, o.key,
+           left(sha256(concat_ws(chr(31), what, coalesce(o.bucket, ''), coalesce(o.key, ''), coalesce(o.sha256, ''),
+                                 coalesce(record_index, -1), coalesce(where_bytes, -1), found.reason)), 12) AS id
+    FROM found LEFT JOIN objects o USING (object_id)
+  )
+  SELECT named.*, d.reason AS dismissed, d.dismissed_at FROM named LEFT JOIN dismissals d USING (id);
 
 -- What the last `verify` found: one row for each thing it checked.
 CREATE TABLE verdicts (

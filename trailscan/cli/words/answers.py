@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from trailscan.cli.words.condition import of_condition, of_files
-from trailscan.cli.words.funnels import told
+from trailscan.cli.words.funnels import of_summaries, told
 from trailscan.search.filters import Filters
 from trailscan.store.counts import NAMED
 from trailscan.views.amounts import count
@@ -29,6 +29,7 @@ class Resting(msgspec.Struct, frozen=True):
     last_event: datetime | None = None
     limits: Sequence[str] = ()
     named: Sequence[tuple[str, str]] = ()
+    foreign: int = 0  # objects with something that is not CloudTrail
     archive: bool = False
     condition: Sequence[str] = ()  # for the end of the answer's line
     files: Sequence[str] = ()  # lines before it: which files are gone or altered
@@ -40,6 +41,10 @@ def resting_on(held: "Holdings", condition: "Condition") -> Resting:
     limits = []
     if held.failed:
         limits.append(f"{count(held.failed, 'object')} could not be fetched (`trailscan status`)")
+    limits += of_summaries(held.summaries)
+    if held.dismissed:
+        number = count(held.dismissed, "thing")
+        limits.append(f"{number} damaged or not CloudTrail dismissed by a person (`trailscan status --damage`)")
     limits += [
         f"some objects were loaded with --only {for_terminal(names)}: their other events are not here" for names in held.only
     ]
@@ -49,6 +54,7 @@ def resting_on(held: "Holdings", condition: "Condition") -> Resting:
         held.first_event,
         held.last_event,
         limits,
+        foreign=held.foreign,
         archive=True,
         condition=of_condition(condition, held.objects, held.unloaded),
         files=of_files(condition.files),
@@ -67,6 +73,7 @@ def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str])
     if resting.damaged:
         line += f"; {count(resting.damaged, 'object')} damaged"
         line += "" if resting.named else " (trailscan status)"
+    line += of_foreign(resting)
     if basis.copies:
         line += f"; {count(basis.copies, 'copy', 'copies')} hidden (--all-copies)"
     lines = ended(line, resting)
@@ -87,12 +94,20 @@ def of_sessions(basis: "SessionBasis", resting: Resting, noun: str, shown: str, 
         line += f"; not opened: {', '.join(unopened)}"
     if resting.damaged:
         line += f"; {count(resting.damaged, 'object')} damaged (trailscan status)"
+    line += of_foreign(resting)
     lines = ended(line, resting)
     if basis.conflicts:
         lines.append(f"beware: {count(basis.conflicts, noun)} with records that contradict each other (see flags)")
     lines += resting.limits
     lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
     return lines
+
+
+def of_foreign(resting: Resting) -> str:
+    """`; 2 objects not CloudTrail`, to be put behind what was found."""
+    if not resting.foreign:
+        return ""
+    return f"; {count(resting.foreign, 'object')} not CloudTrail" + (" (trailscan status)" if resting.archive else "")
 
 
 def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequence[str], filters: Filters) -> list[str]:

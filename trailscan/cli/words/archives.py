@@ -22,6 +22,8 @@ def of_status(held: "Holdings", resting: "Resting") -> list[str]:
     lines = ended(f"{count(held.objects, 'object')} held, {count(held.events, 'event')}{span}", resting)
     if held.damage:
         lines.append(f"{count(held.damage, 'thing')} damaged or missing, in {count(held.damaged, 'object')}")
+    if held.foreign:
+        lines.append(f"{count(held.foreign, 'object')} with what is not CloudTrail")
     return lines + list(resting.limits)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # these load DuckDB, which mere words do not need
     from trailscan.evidence.paging import Oddities
     from trailscan.evidence.sync import Counts, Sync
 
+KINDS_SHOWN = 30  # of what is passed over
+
 
 def equation(total: int, noun: str, parts: Sequence[tuple[int, str]]) -> str:
     """`25 objects found = 24 loaded + 1 held already`: the parts that are not zero, which add up to the total."""
@@ -119,12 +121,30 @@ def missing_lines(named: Sequence[tuple[str, str]]) -> list[str]:
 def found_funnel(found: int, loaded: Loaded, held: int, survey: Survey) -> str:
     """What became of the files that were found."""
     unnamed = found - loaded.objects - held
-    parts = [(loaded.objects, "loaded"), (held, "held already"), (unnamed, "not reached or not usable")]
-    line = f"objects: {equation(found, 'found', parts)}"
-    if survey.passed_over:
-        kinds = ", ".join(f"{number:,} {for_terminal(name)}" for name, number in survey.passed_over.most_common(NAMED))
-        line += f"; passed over: {kinds}"
-    return line
+    parts = [
+        (loaded.objects - loaded.foreign_only, "loaded"),
+        (held, "held already"),
+        (loaded.foreign_only, "not CloudTrail"),
+        (unnamed, "not reached or not usable"),
+    ]
+    return f"objects: {equation(found, 'found', parts)}{passed_over(survey)}"
+
+
+def scan_funnel(found: int, loaded: Loaded, survey: Survey) -> str:
+    """What became of the files that a question was asked of."""
+    parts = [(found - loaded.foreign_only, "searched"), (loaded.foreign_only, "not CloudTrail")]
+    return f"objects: {equation(found, 'found', parts)}{passed_over(survey)}"
+
+
+def passed_over(survey: Survey) -> str:
+    """`; passed over: 3 files = 2 *.png + 1 *.txt`: every kind of it, the rest of very many as one."""
+    kinds = survey.passed_over.most_common()
+    if not kinds:
+        return ""
+    shown = [(number, for_terminal(name)) for name, number in kinds[:KINDS_SHOWN]]
+    rest = kinds[KINDS_SHOWN:]
+    parts = [*shown, (sum(number for _, number in rest), f"of {len(rest):,} other kinds")]
+    return f"; passed over: {equation(survey.passed_over.total(), 'that hold no records', parts)}"
 
 
 def of_backlog(number: int) -> str:
@@ -141,6 +161,7 @@ def of_loading(loaded: Loaded, seconds: float, problems: Sequence[Problem]) -> l
         (loaded.copies, "copies of events held already"),
         (loaded.filtered, "filtered out"),
         (loaded.damaged, "damaged"),
+        (loaded.foreign, "not CloudTrail"),
     ]
     lines = [f"records: {equation(loaded.read, 'read', parts)}"]
     if loaded.spared_objects:
@@ -151,7 +172,23 @@ def of_loading(loaded: Loaded, seconds: float, problems: Sequence[Problem]) -> l
         f"{size(loaded.bytes)} ({size(loaded.raw_bytes)} inflated) in {seconds:.1f} s: {rate(loaded.read, seconds)} records"
     )
     named = [*loaded.named, *((problem.path, problem.reason) for problem in problems)]
-    return lines + damage_lines(loaded.damaged_objects + len(problems), named)
+    lines += damage_lines(loaded.damaged_objects + len(problems), named)
+    return lines + foreign_lines(loaded.foreign_objects, loaded.named_foreign) + of_summaries(loaded.summaries)
+
+
+def of_summaries(number: int) -> list[str]:
+    """That events came from the console's table, which says less than a record."""
+    if not number:
+        return []
+    return [f"{count(number, 'event')} of the console's CSV, without request and response: the JSON download has more"]
+
+
+def foreign_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
+    """`2 objects hold what is not CloudTrail:` and a line for each of the first few."""
+    if not total:
+        return []
+    lines = [f"{count(total, 'object')} with what is not CloudTrail (`trailscan status` lists all):"]
+    return lines + told(named)
 
 
 def damage_lines(total: int, named: Sequence[tuple[str, str]]) -> list[str]:
