@@ -147,7 +147,7 @@ def test_damage_is_named_and_the_exit_code_is_3(files, tmp_path):  # noqa: F811
     assert straight.stdout == archived.stdout
     assert "of 3 objects; 1 object damaged; 1 object not CloudTrail" in straight.stderr
     assert f"  {tmp_path / 'cut.json.gz'}: " in straight.stderr
-    assert "of 3 objects; 1 object damaged; 1 object not CloudTrail (trailscan status)" in archived.stderr
+    assert "of 3 objects; 1 object damaged (trailscan status); 1 object not CloudTrail (trailscan status)" in archived.stderr
 
 
 def test_a_link_that_leaves_the_folder_is_named_in_both_ways(files, tmp_path):  # noqa: F811
