@@ -64,9 +64,9 @@ class Sieve:
         characters = b"".join(needle for group in needles.groups for needle in group) + _SPELLING
         self._codes = {f"{code:02x}".encode() for code in characters}
 
-    def lets_through(self, raw: bytes) -> bool:
-        """Whether these bytes can hold what is wanted."""
-        find = finder(raw)
+    def lets_through(self, raw: bytes, find: Find | None = None) -> bool:
+        """Whether these bytes can hold what is wanted; `find` is their finder, where there is one already."""
+        find = find or finder(raw)
         wanted = all(any(_some(find(needle)) for needle in group) for group in self.groups)
         return wanted or self._may_be_escaped(raw, find)
 

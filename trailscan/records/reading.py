@@ -8,7 +8,7 @@ import msgspec
 
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT, inflate
-from trailscan.records.needles import Sieve
+from trailscan.records.needles import Sieve, finder
 from trailscan.records.shapes import Unwrapped, looks_native, may_wrap, unwrap, unwrap_sifted
 from trailscan.records.sift import Envelope
 
@@ -44,8 +44,8 @@ def read_object(data: bytes, limit: int = INFLATED_LIMIT, sieve: Sieve | None = 
     """
     inflated = inflate(data, limit)
     raw = inflated.raw
-    if sieve is not None and not inflated.damage and looks_native(raw) and not may_wrap(raw):
-        if not sieve.lets_through(raw):
+    if sieve is not None and not inflated.damage and looks_native(raw) and not may_wrap(find := finder(raw)):
+        if not sieve.lets_through(raw, find):
             return _reading(data, raw, Unwrapped("sifted", [], [], []), "ok", None, hash_all)
         if sifted := unwrap_sifted(raw, sieve):
             found, read = sifted

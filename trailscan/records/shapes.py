@@ -12,7 +12,7 @@ import msgspec
 from trailscan.records.damage import Damage
 from trailscan.records.foreign import kind_of_bytes
 from trailscan.records.known import is_usual_record
-from trailscan.records.needles import Sieve, finder
+from trailscan.records.needles import Find, Sieve
 from trailscan.records.sift import Envelope, Sift
 from trailscan.records.tables import read_table, table_in
 from trailscan.records.texts import as_utf8
@@ -23,7 +23,7 @@ _END = b"]}"
 _USUAL = re.compile(rb'\{"eventVersion":"1\.\d\d?","userIdentity":\{')  # how a record of CloudTrail's own files opens
 _FIRST = b'{"Records":[{"eventVersion":"1.'
 _WITHIN = b'\\"event'  # in a string: a record may lie within it
-_PACKED = (b'"H4sI', b'"eyJ')  # base64 of gzip and of JSON
+_MARKS = (_WITHIN, b'"H4sI', b'"eyJ')  # base64 of gzip and of JSON
 _NEWLINE = ord("\n")
 _BRACE = ord("{")
 _WHITE = b" \t\r\n"
@@ -79,10 +79,9 @@ def looks_native(raw: bytes) -> bool:
     return raw.startswith(_FIRST) and raw[-4:].rstrip(b"\r\n").endswith(_END)
 
 
-def may_wrap(raw: bytes) -> bool:
-    """Whether a text can hold a record within a string, where no needle for a whole string finds it."""
-    find = finder(raw)
-    return any(next(find(mark), None) is not None for mark in (_WITHIN, *_PACKED))
+def may_wrap(find: Find) -> bool:
+    """Whether a text, by its finder, can hold a record within a string, where no needle for a whole string finds it."""
+    return any(next(find(mark), None) is not None for mark in _MARKS)
 
 
 def unwrap_sifted(raw: bytes, sieve: Sieve) -> tuple[Unwrapped, int] | None:
