@@ -516,12 +516,12 @@ def test_other_doors_have_the_same_columns(ask):
     rows = ask(records, "doors")
     assert [told(row, "door", "outcome", "target", "target_kind", "purpose", "session_id") for row in rows] == [
         ("ExecuteCommand", "opened", "0123", "ecs", "command: /bin/sh", "ecs-execute-command-0abc"),
-        ("SendSSHPublicKey", "opened", NODE, "ec2", "ssh key for root", None),
-        ("SendSerialConsoleSSHPublicKey", "opened", NODE, "ec2", "serial console key for port 0", None),
+        ("SendSSHPublicKey", "accepted", NODE, "ec2", "ssh key for root", None),
+        ("SendSerialConsoleSSHPublicKey", "accepted", NODE, "ec2", "serial console key for port 0", None),
         ("OpenTunnel", "opened", "192.0.2.9", "ec2", "tunnel to port 22", None),
         ("StartConnection", "opened", NODE, "ec2", "rdp", None),
-        ("SendCommand", "opened", f"{NODE},i-0ffff", "ec2", "run document AWS-RunShellScript", None),
-        ("SendCommand", "opened", "tag:Role=web|db", "other", "run document AWS-RunShellScript", None),
+        ("SendCommand", "accepted", f"{NODE},i-0ffff", "ec2", "run document AWS-RunShellScript", None),
+        ("SendCommand", "accepted", "tag:Role=web|db", "other", "run document AWS-RunShellScript", None),
         ("SendCommand", "denied", None, None, None, None),
     ]
     assert [row["door"] for row in ask(records)] == ["StartSession"]

@@ -4,8 +4,6 @@ import ipaddress
 import re
 from datetime import datetime
 
-DOORS = {"ecs.amazonaws.com", "ec2-instance-connect.amazonaws.com", "ssm-guiconnect.amazonaws.com", "ssm.amazonaws.com"}
-
 
 def matches(record, filters):
     """Whether a record (documented fields of documented types) passes the filters; `where` is not known here."""
@@ -16,7 +14,7 @@ def matches(record, filters):
         "arn": [identity(record, "arn"), identity(record, "sessionContext", "sessionIssuer", "arn")],
         "account": [record.get("recipientAccountId")],
         "region": [record.get("awsRegion")],
-        "target": [target_of(record)],
+        "target": [target_of(record), *targets_of(record)],
         "session": [session_of(record)],
         "access_key": [identity(record, "accessKeyId")],
         "error": [record.get("errorCode")],
@@ -42,7 +40,14 @@ def inside(address, network):
 
 
 def has_failed(record):
-    return record.get("errorCode") is not None or record.get("errorMessage") is not None
+    if record.get("errorCode") is not None or record.get("errorMessage") is not None:
+        return True
+    answered, details = fields_of(record, "responseElements"), fields_of(record, "serviceEventDetails")
+    return (
+        "Failure" in answered.values()
+        or answered.get("success") is False
+        or any(isinstance(value, str) and value.lower() in {"failure", "failed"} for value in details.values())
+    )
 
 
 def within(written, since, until):
@@ -86,10 +91,67 @@ def who(record, session, issuer):
 
 
 def target_of(record):
-    if record.get("eventSource") != "ssm.amazonaws.com" or record.get("eventName") != "StartSession":
-        return None
-    named = re.search(r":(?:instance|managed-instance)/(m?i-[0-9a-f]+)", record.get("errorMessage") or "")
-    return (record.get("requestParameters") or {}).get("target") or (named and named[1])
+    """What people see: the machines as the call names them, with commas; None for none."""
+    return ",".join(machines_of(record)) or None
+
+
+def targets_of(record):
+    """Every name of every machine that a call names."""
+    machines = machines_of(record)
+    asked, answered = fields_of(record, "requestParameters"), fields_of(record, "responseElements")
+    more = {
+        "ExecuteCommand": [answered.get("taskArn")],
+        "OpenTunnel": [asked.get("privateIpAddress"), asked.get("instanceConnectEndpointId")],
+    }.get(record.get("eventName"), [])
+    inner = [found[1] for name in machines for pattern in INNER if (found := re.search(pattern, name))]
+    return {*machines, *filter(None, more), *inner} if machines else set()
+
+
+INNER = (r"^ecs:.+_([^_]+)_[^_]+$", r":task/(?:.*/)?([^/]+)$", r"[:/]((?:m?i|eice)-[0-9A-Za-z]+)$")
+MACHINES = r"arn:[\w-]*:ecs:[\w-]*:\d*:task/[\w/.-]*[\w-]|\b(?:m?i|eice)-[0-9A-Za-z]{4,}"
+SINGLE = {
+    ("ssm", "StartSession"): ("target",),
+    ("ssm", "GetConnectionStatus"): ("target",),
+    ("ecs", "ExecuteCommand"): ("task",),
+    ("ec2-instance-connect", "SendSSHPublicKey"): ("instanceId",),
+    ("ec2-instance-connect", "SendSerialConsoleSSHPublicKey"): ("instanceId",),
+    ("ec2-instance-connect", "OpenTunnel"): ("instanceId", "privateIpAddress", "instanceConnectEndpointId"),
+    ("ssm-guiconnect", "StartConnection"): ("InstanceId", "instanceId"),
+    ("lightsail", "GetInstanceAccessDetails"): ("instanceName",),
+}
+LISTING = {
+    ("ssm", "SendCommand"), ("ssm", "StartAutomationExecution"), ("ssm", "CreateAssociation"), ("ssm", "UpdateAssociation"),
+    ("ssm", "StartAccessRequest"),
+}  # fmt: skip
+
+
+def machines_of(record):
+    source, name = record.get("eventSource") or "", record.get("eventName")
+    call = (source.removesuffix(".amazonaws.com"), name)
+    if call not in SINGLE and call not in LISTING:
+        return []
+    asked, answered = fields_of(record, "requestParameters"), fields_of(record, "responseElements")
+    found = [next((asked[key] for key in SINGLE.get(call, ()) if asked.get(key)), None)]
+    if call in LISTING:
+        found = listed(asked) or listed(answered.get("command") or {})
+        found += [asked.get("instanceId")] if call[1].endswith("Association") else []
+    message = re.sub(r"User: \S+", "", record.get("errorMessage") or "")
+    return list(filter(None, found)) or list(dict.fromkeys(re.findall(MACHINES, message)))
+
+
+def listed(asked):
+    found = list(asked.get("instanceIds") or [])
+    for one in asked.get("targets") or []:
+        named = one["key"] in {"InstanceIds", "ParameterValues"} or one["values"] == ["*"]
+        found += one["values"] if named else [f"{one['key']}={'|'.join(one['values'])}"]
+    for key in ("InstanceId", "InstanceIds"):
+        found += (asked.get("parameters") or {}).get(key) or []
+    return found
+
+
+def fields_of(record, name):
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def session_of(record):

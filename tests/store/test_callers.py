@@ -105,7 +105,7 @@ DOORS = [
     (SSM, "TerminateSession", None, None, f"ssm:eu-west-1:111122223333:session/{SESSION}", None, SESSION),
     (SSM, "GetConnectionStatus", {"target": NODE}, None, None, NODE, None),
     (SSM, "SendCommand", {"instanceIds": [NODE, "mi-0aa"], "parameters": "HIDDEN"}, {}, None, f"{NODE},mi-0aa", None),
-    (SSM, "SendCommand", {"targets": [{"key": "tag:x", "values": ["y"]}]}, None, None, None, None),
+    (SSM, "SendCommand", {"targets": [{"key": "tag:x", "values": ["y"]}]}, None, None, "tag:x=y", None),
     (SSM, "SendCommand", "<sensitiveDataRemoved>", None, None, None, None),
     (SSM, "DescribeSessions", {"state": "Active"}, None, None, None, None),
     (ECS, "ExecuteCommand", {"task": "t-1", "cluster": "c"}, {"session": {"sessionId": EXECUTED}}, None, "t-1", EXECUTED),

@@ -1,6 +1,6 @@
 """Where a credential came from: the call that issued an access key, the key of who made that call, and so on back.
 
-Goes only as far as the archive; says where the line ends and why. Source: AWS, "Logging IAM and AWS STS API calls with
+Just-in-time node access gives keys, too: GetAccessToken. Goes only as far as the archive; says where the line ends and why. Source: AWS, "Logging IAM and AWS STS API calls with
 AWS CloudTrail" (responseElements.credentials.accessKeyId; CreateAccessKey's responseElements.accessKey.accessKeyId).
 """
 
@@ -19,9 +19,10 @@ BEFORE, AFTER = timedelta(minutes=15), timedelta(minutes=5)  # of a login, aroun
 
 # Temporary keys come from STS, long-lived ones (AKIA) from IAM. Names first: they select fast among millions of events.
 _STS = """
-event_source = 'sts.amazonaws.com'
-AND event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'AssumeRoot', 'GetSessionToken',
-                   'GetFederationToken')
+(event_source = 'sts.amazonaws.com'
+ AND event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'AssumeRoot', 'GetSessionToken',
+                    'GetFederationToken')
+ OR event_source = 'ssm.amazonaws.com' AND event_name = 'GetAccessToken')
 AND response_elements ->> '$.credentials.accessKeyId' = ?
 """
 _IAM = """

@@ -15,16 +15,17 @@ from trailscan.store.database import Connection
 CALLS = """event_time, event_name, who, source_ip_address, result, user_access_key_id, event_id, object_id, record_index"""
 _FROM = "FROM evidence WHERE {} AND row_id NOT IN (SELECT row_id FROM hidden)"
 # In the second that CloudTrail's times can tell apart, a session may start and end.
-_STEP = "CASE event_name WHEN 'ResumeSession' THEN 1 WHEN 'TerminateSession' THEN 2 ELSE 0 END"
+_STEP = "coalesce(step_of(event_source, event_name), 0)"
 _IN_ORDER = f"ORDER BY event_time NULLS LAST, {_STEP}, event_id, object_id, record_index"
 # Who started it; where no start is held, whoever called first.
 _FIRST = (
-    "ORDER BY result <> 'ok', event_name NOT IN ('StartSession', 'ExecuteCommand'), event_time NULLS LAST, event_id LIMIT 1"
+    f"ORDER BY result <> 'ok', {_STEP} > 0, role_of(event_source, event_name) = 'channel', event_time NULLS LAST, event_id LIMIT 1"
 )
 _LIFE = """
 SELECT session_id, outcome, started_at, ended_at, end_status, duration_s, resumes, terminates, door, starter, who, user_name,
        user_arn, user_issuer_arn, mfa_authenticated, user_access_key_id, source_ip_addresses, user_agents, target, target_kind,
-       document, purpose, reason, account_id, region, flags
+       document, purpose, reason, client, client_ip_addresses, node_answered, requested_by, access_request, account_id, region,
+       flags
 FROM {} WHERE session_id = ? AND account_id IS NOT DISTINCT FROM ? AND region IS NOT DISTINCT FROM ?
 ORDER BY started_at NULLS LAST
 """

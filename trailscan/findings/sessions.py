@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from trailscan.search.filters import Filters, Where, networks_of
+from trailscan.search.filters import Filters, Where, networks_of, reaching
 from trailscan.search.networks import lies_in
 from trailscan.search.question import ORIGINAL_COLUMNS, known_column, quoted, user_sql
 from trailscan.search.table import Table
@@ -26,7 +26,7 @@ _READABLE = {
                                'before ' || strftime(first_seen_at, '%Y-%m-%d %H:%M:%S'))""",
     "lasted": "CASE WHEN duration_s IS NULL THEN end_status ELSE to_seconds(duration_s)::VARCHAR END",
     # Without its start, the first caller that was seen need not be who opened it.
-    "who_started": """CASE WHEN outcome = 'opened' AND contains(flags, 'no-start-in-archive')
+    "who_started": """CASE WHEN outcome IN ('opened', 'unknown') AND contains(flags, 'no-start-in-archive')
                            THEN coalesce(starter || ' (by session id)', who) ELSE who END""",
     "from": f"""array_to_string((source_ip_addresses::VARCHAR[])[:{FIRST_ADDRESSES}], ', ')
                 || CASE WHEN json_array_length(source_ip_addresses) > {FIRST_ADDRESSES}
@@ -40,7 +40,7 @@ _FIELDS = {
     "arn": "arns::VARCHAR[]",
     "account": "[account_id]",
     "region": "[region]",
-    "target": "[target] || string_split(target, ',')",
+    "target": "[target] || targets::VARCHAR[]",
     "session": "[session_id]",
     "access_key": "access_keys::VARCHAR[]",
     "error": "error_codes::VARCHAR[]",
@@ -57,6 +57,7 @@ class Basis(msgspec.Struct, frozen=True):
     denied: int
     failed: int
     conflicts: int  # sessions whose records differ under one event id, or hold a key twice
+    addressed: int = 0  # commands addressed by tag, resource group or to all: they may have reached the targets asked for
 
 
 class Sessions:
@@ -69,7 +70,7 @@ class Sessions:
         where = _resolved(connection, filters)
         with user_sql(filters):
             run(connection, f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM door WHERE {where.sql}", where.parameters)
-        self.basis = _basis(connection)
+        self.basis = _basis(connection, _addressed(connection, filters))
 
     def table(self, columns: Sequence[str], sort: str = "started_at", limit: int | None = None) -> Table:
         """The sessions as rows; `sort` takes a leading `-`. A start that is not held counts as when it was first seen."""
@@ -138,7 +139,7 @@ def _conditions(filters: Filters, addresses: Sequence[str] | None) -> Iterator[W
     if addresses is not None:
         yield Where("list_has_any(source_ip_addresses::VARCHAR[], ?::VARCHAR[])", (list(addresses),))
     if filters.failed is not None:
-        yield Where(f"outcome {'<>' if filters.failed else '='} 'opened'")
+        yield Where(f"outcome {'IN' if filters.failed else 'NOT IN'} ('denied', 'failed')")
     if filters.since is not None:
         yield Where(f"{_SEEN} >= ?", (filters.since,))
     if filters.until is not None:
@@ -163,7 +164,19 @@ def _resolved(connection: Connection, filters: Filters) -> Where:
     return conditions_of(filters, [address for (address,) in found if lies_in(address, networks)])
 
 
-def _basis(connection: Connection) -> Basis:
+def _addressed(connection: Connection, filters: Filters) -> int:
+    """How many commands that AWS took, and that the other filters let through, were sent to no machine by its name."""
+    wanted = reaching(filters)
+    if wanted is None:
+        return 0
+    where = _resolved(connection, wanted)
+    counted = f"""SELECT count(*) FROM door WHERE names_nobody(targets) AND outcome = 'accepted' AND ({where.sql})
+                  AND row_ids NOT IN (SELECT row_ids FROM found)"""
+    with user_sql(filters):
+        return int(run(connection, counted, where.parameters)[0][0])
+
+
+def _basis(connection: Connection, addressed: int) -> Basis:
     counted = run(
         connection,
         """WITH cited AS (SELECT DISTINCT unnest(row_ids) AS row_id FROM found)
@@ -173,7 +186,7 @@ def _basis(connection: Connection) -> Basis:
                   count(*) FILTER (contains(flags, 'conflicting-records') OR contains(flags, 'duplicate-key'))
            FROM found""",
     )
-    return Basis(*map(int, counted[0]))
+    return Basis(*map(int, counted[0]), addressed)
 
 
 def _expression(name: str) -> str:

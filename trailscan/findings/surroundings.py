@@ -31,7 +31,7 @@ _NAMES = {
 }
 _FIRST, _LAST = datetime.fromisoformat("0001-01-01"), datetime.fromisoformat("9999-12-31T23:59:59")
 _MACHINE = re.compile(r"m?i-\w+")  # hexadecimal, but for records whose ids were disguised before they were published
-_TASK = re.compile(r"ecs:.+_([^_]+)_[^_]+", re.DOTALL)
+_TASK = re.compile(r"ecs:.+_([^_]+)_[^_]+|arn:[^:]*:ecs:.*:task/(?:.*/)?([^/]+)", re.DOTALL)
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -87,14 +87,14 @@ def machine_session(target: object) -> str | None:
     """The session name under which a target's own role calls: its instance id, or its ECS task's id. None for others.
 
     Sources: AWS, "CloudTrail userIdentity element" (instance roles); "Logging Amazon ECS API calls" (task roles);
-    session-manager targets `ecs:<cluster>_<task>_<runtime>`, in which a cluster's name may hold underscores.
+    session-manager targets `ecs:<cluster>_<task>_<runtime>` and a task's ARN; in the first a cluster's name may hold underscores.
     """
     if not isinstance(target, str):
         return None
     if _MACHINE.fullmatch(target):
         return target
     task = _TASK.fullmatch(target)
-    return task[1] if task else None
+    return task[1] or task[2] if task else None
 
 
 def by_machine(connection: Connection, target: object, start: datetime, end: datetime | None) -> Section:

@@ -1,6 +1,7 @@
 """The filters of a question, as values and as parameterised SQL over `evidence`. OR within one, AND between them."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -25,7 +26,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "arn": ("user_arn", "user_issuer_arn"),
     "account": ("recipient_account_id",),
     "region": ("aws_region",),
-    "target": ("target",),
+    "target": ("target",),  # and each of `targets`, see below
     "session": ("session_id",),
     "access_key": ("user_access_key_id",),
     "error": ("error_code",),
@@ -33,6 +34,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
 # Filters whose value stands as text in every record that matches, so that bytes can be sifted for it.
 _SIFTED = ("event", "event_source", "arn", "region", "access_key", "error")
 _SIFTED_AS_PARTS = ("session",)  # a denied call names it only in its message
+# A machine is a part of a text as well: of an ARN in a message, of a container's name. What people see of a call that names
+# several, or tags, is put together; each piece stands in the record.
+_PIECES = re.compile(r"[^,=|*]+")
+# Commands addressed by tag, by resource group or to every machine may have reached a target without naming it.
+_ADDRESSING = ("tag:", "tag-key", "resource-groups")
+_EVERYWHERE = b'"*"'
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -70,7 +77,17 @@ def where_of(filters: Filters, addresses: Sequence[str] = ()) -> Where:
 
 def needles_of(filters: Filters) -> Needles:
     """What the bytes of a matching record must hold."""
-    return Needles.of([getattr(filters, name) for name in _SIFTED], parts=[getattr(filters, name) for name in _SIFTED_AS_PARTS])
+    found = Needles.of(
+        [getattr(filters, name) for name in _SIFTED], parts=[getattr(filters, name) for name in _SIFTED_AS_PARTS]
+    )
+    machines = Needles.of((), parts=[_machine_parts(filters)])
+    addressing = Needles.of((), parts=[_ADDRESSING])
+    return Needles((*found.groups, *((*group, *addressing.groups[0], _EVERYWHERE) for group in machines.groups)))
+
+
+def reaching(filters: Filters) -> Filters | None:
+    """The filters of commands that named nobody and may have reached the targets asked for; None where none was asked for."""
+    return msgspec.structs.replace(filters, target=()) if filters.target else None
 
 
 def networks_of(filters: Filters) -> list[Network]:
@@ -87,15 +104,12 @@ def networks_of(filters: Filters) -> list[Network]:
 def _conditions(filters: Filters, addresses: Sequence[str]) -> Iterator[Where]:
     for name, expressions in FIELDS.items():
         if values := getattr(filters, name):
-            yield _any_of(expressions, values)
+            yield _any_target(values) if name == "target" else _any_of(expressions, values)
     if networks := networks_of(filters):
         yield _from(networks, addresses)
     if filters.failed is not None:
-        yield Where(
-            "error_code IS NOT NULL OR error_message IS NOT NULL"
-            if filters.failed
-            else "error_code IS NULL AND error_message IS NULL"
-        )
+        told = " OR ".join(f"{column} IS NOT NULL" for column in ("error_code", "error_message", "failure"))
+        yield Where(told if filters.failed else f"NOT ({told})")
     if filters.since is not None:
         yield Where("event_time >= ?", (filters.since,))
     if filters.until is not None:
@@ -109,6 +123,19 @@ def _from(networks: Sequence[Network], addresses: Sequence[str]) -> Where:
     if not v6_of(networks):
         return Where(test)
     return Where(f"{test} OR source_ip_address IN (SELECT unnest(?::VARCHAR[]))", (list(addresses),))
+
+
+def _machine_parts(filters: Filters) -> list[str]:
+    """The longest piece of each target, which every record that names it holds."""
+    return [max(_PIECES.findall(value), key=len, default="") for value in filters.target]
+
+
+def _any_target(values: Sequence[str]) -> Where:
+    """Whether a call names one of these machines, alone or among others; most calls name none, and are passed over fast."""
+    whole = _any_of(("target",), values)
+    one = _any_of(("name",), values)
+    each = f"len(list_filter(targets::VARCHAR[], lambda name: {one.sql})) > 0"
+    return Where(f"target IS NOT NULL AND ({whole.sql} OR {each})", (*whole.parameters, *one.parameters))
 
 
 def _any_of(expressions: Sequence[str], values: Sequence[str]) -> Where:

@@ -9,7 +9,7 @@ import msgspec
 
 from trailscan.errors import UsageError
 from trailscan.search.copies import EVENT_KEY, hide_copies
-from trailscan.search.filters import Filters, Where, networks_of, where_of
+from trailscan.search.filters import Filters, Where, networks_of, reaching, where_of
 from trailscan.search.networks import lies_in, may_lie_in, v6_of
 from trailscan.search.pages import paged
 from trailscan.search.table import Table
@@ -31,6 +31,7 @@ class Basis(msgspec.Struct, frozen=True):
     conflicts: int  # events that occur in versions that differ; every version is shown
     objects: int  # objects that hold hits
     doors: int  # hits that name a machine or a session
+    addressed: int = 0  # commands addressed by tag, resource group or to all: they may have reached the targets asked for
 
 
 class Answer:
@@ -46,7 +47,7 @@ class Answer:
         run(connection, "CREATE OR REPLACE TEMP TABLE hidden (row_id BIGINT)")
         if not all_copies:
             conflicts = hide_copies(connection)
-        self.basis = _basis(connection, conflicts)
+        self.basis = _basis(connection, conflicts, _addressed(connection, filters))
 
     def table(self, columns: Sequence[str], sort: str = "event_time", limit: int | None = None) -> Table:
         """The events as rows; `sort` takes a leading `-`."""
@@ -143,7 +144,20 @@ def _resolved(connection: Connection, filters: Filters) -> Where:
     return where_of(filters, [address for (address,) in found if lies_in(address, networks)])
 
 
-def _basis(connection: Connection, conflicts: int) -> Basis:
+def _addressed(connection: Connection, filters: Filters) -> int:
+    """How many commands that AWS took, and that the other filters let through, were sent to no machine by its name."""
+    wanted = reaching(filters)
+    if wanted is None:
+        return 0
+    where = _resolved(connection, wanted)
+    counted = f"""SELECT count(DISTINCT coalesce(concat(recipient_account_id, ' ', event_id), row_id::VARCHAR)) FROM evidence
+                  WHERE target IS NOT NULL AND names_nobody(targets) AND result = 'ok' AND ({where.sql})
+                    AND row_id NOT IN (SELECT row_id FROM hit)"""
+    with user_sql(filters):
+        return int(run(connection, counted, where.parameters)[0][0])
+
+
+def _basis(connection: Connection, conflicts: int, addressed: int) -> Basis:
     shown = "FROM hit WHERE row_id NOT IN (SELECT row_id FROM hidden)"
     counted = run(
         connection,
@@ -151,7 +165,7 @@ def _basis(connection: Connection, conflicts: int) -> Basis:
         f"(SELECT count(DISTINCT object_id) {shown}), (SELECT count(*) {shown} AND door)",
     )
     events, copies, objects, doors = counted[0]
-    return Basis(events, copies, conflicts, objects, doors)
+    return Basis(events, copies, conflicts, objects, doors, addressed)
 
 
 def known_column(name: str, known: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailscan import __version__
 from trailscan.errors import ArchiveBusy, NoDatabase, OutOfMemory, SchemaMismatch
+from trailscan.store.door_macros import door_events, parsing_macros, view_macros
 from trailscan.store.faults import REPAIR, of_opening, translated
 from trailscan.store.spill import spill_folder
 
@@ -203,13 +204,13 @@ def make_tables(connection: Connection) -> None:
 
 def make_views(connection: Connection) -> None:
     """The views of sessions and other doors, once the tables are there."""
-    run(connection, sql("sessions.sql"))
+    run(connection, sql("documents.sql") + view_macros() + sql("sessions.sql").replace("-- door_events", door_events()))
 
 
 def prepare_loading(connection: Connection) -> None:
     """What parse.sql needs: UTC, its macros, and rows in any order, so that DuckDB writes them in parallel."""
     run(connection, "SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
-    run(connection, sql("parse_macros.sql"))
+    run(connection, parsing_macros() + sql("parse_macros.sql"))
 
 
 def _connect(config: Config, path: str = ":memory:") -> Connection:

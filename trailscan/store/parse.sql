@@ -44,6 +44,7 @@ typed AS (
       "accountId":"VARCHAR","accessKeyId":"VARCHAR","invokedBy":"VARCHAR","sessionContext":{"sourceIdentity":"VARCHAR",
       "sessionIssuer":{"arn":"VARCHAR"},"attributes":{"mfaAuthenticated":"VARCHAR"}}}') AS u,
     moment(r.eventTime) AS event_time,
+    is_door(r.eventSource, r.eventName) IS TRUE AS door,
     CASE WHEN NOT native THEN keys - (
       (r.eventTime IS NOT NULL)::INT + (r.eventID IS NOT NULL)::INT + (r.eventName IS NOT NULL)::INT
       + (r.eventSource IS NOT NULL)::INT + (r.eventVersion IS NOT NULL)::INT + (r.eventType IS NOT NULL)::INT
@@ -69,6 +70,16 @@ judged AS (
     CASE WHEN native THEN r.responseElements IS NULL ELSE coalesce(types[18] = 'NULL', false) END AS null_response,
     mistyped OR odd_time OR coalesce(keys_left <> null_request::INT + null_response::INT, false) AS irregular
   FROM typed
+),
+told AS (
+  SELECT *, CASE WHEN door THEN asked_in(r.requestParameters) END AS asked,
+         CASE WHEN door THEN answered_in(r.responseElements) END AS answered
+  FROM judged
+),
+named AS (
+  SELECT *, CASE WHEN door THEN machines_of(r.eventSource, r.eventName, asked, answered, r.requestParameters, r.errorMessage,
+                                            u.principalId) END AS machines
+  FROM told
 )
 SELECT
   object_id, record_index, event_time,
@@ -81,10 +92,14 @@ SELECT
   CASE WHEN u.type IN ('AssumedRole', 'Role') AND contains(u.principalId, ':') THEN split_part(u.principalId, ':', -1) END,
   u.sessionContext.sourceIdentity,
   CASE u.sessionContext.attributes.mfaAuthenticated WHEN 'true' THEN true WHEN 'false' THEN false END,
-  CASE WHEN is_door(r.eventSource) THEN target_of(r.eventSource, r.eventName, r.requestParameters, r.errorMessage) END,
-  CASE WHEN is_door(r.eventSource)
-    THEN session_of(r.eventSource, r.eventName, r.requestParameters, r.responseElements, r.errorMessage) END,
-  CASE WHEN irregular OR is_door(r.eventSource) THEN flags_of(record, r, keys, types[1:16], odd_time) END,
+  array_to_string(machines, ','),
+  CASE WHEN door THEN session_of(r.eventSource, r.eventName, asked, answered, r.errorMessage) END,
+  CASE WHEN irregular OR from_door(r.eventSource) OR r.addendum IS NOT NULL
+    THEN flags_of(record, r, keys, types[1:16], odd_time) END,
+  CASE WHEN machines IS NOT NULL
+    THEN all_names(machines, also_named(r.eventSource, r.eventName, asked, answered)) END,
+  CASE WHEN may_tell_failure(r.responseElements, r.serviceEventDetails)
+    THEN failure_of(r.responseElements, r.serviceEventDetails) END,
   r.userIdentity, r.requestParameters, r.responseElements, r.additionalEventData, r.resources, r.tlsDetails, r.serviceEventDetails,
   CASE
     WHEN irregular THEN rest_of(record, keys, odd_time)
@@ -99,4 +114,4 @@ SELECT
       '"edgeDeviceDetails":' || r.edgeDeviceDetails,
       '"eventContext":' || r.eventContext), '') || '}'
   END
-FROM judged
+FROM named

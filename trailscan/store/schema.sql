@@ -69,9 +69,11 @@ CREATE TABLE events (
   user_session_name    VARCHAR,
   user_source_identity VARCHAR,
   mfa_authenticated    BOOLEAN,
-  target               VARCHAR,     -- the machine, for the calls that open or steer a shell
+  target               VARCHAR,     -- the machine, or several with commas, for the calls that open or steer a shell
   session_id           VARCHAR,     -- the Session Manager session, for the same calls
-  flags                VARCHAR,     -- duplicate-key, type-mismatch, odd-time, envelope-..., summary-only; NULL for a plain record
+  flags                VARCHAR,     -- duplicate-key, type-mismatch, odd-time, updated-data, envelope-..., summary-only; NULL for a plain record
+  targets              JSON,        -- every name of every machine that `target` stands for, as a list; NULL where that is NULL
+  failure              VARCHAR,     -- a failure that is told without an errorCode, in words of responseElements or serviceEventDetails
   user_identity         JSON USING COMPRESSION zstd,
   request_parameters    JSON USING COMPRESSION zstd,
   response_elements     JSON USING COMPRESSION zstd,
@@ -187,19 +189,23 @@ CREATE MACRO who(user_type, user_name, user_session_name, user_issuer_arn, user_
   END;
 
 -- How the call ended. Denials come under several names (AWS uses them all).
-CREATE MACRO result(error_code, error_message) AS
+CREATE MACRO result(error_code, error_message, failure) AS
   CASE
-    WHEN error_code IS NULL AND error_message IS NULL THEN 'ok'
+    WHEN error_code IS NULL AND error_message IS NULL AND failure IS NULL THEN 'ok'
     WHEN error_code IN ('AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation', 'Client.UnauthorizedOperation',
                         'VpceAccessDenied') THEN 'denied'
-    ELSE 'failed: ' || coalesce(error_code, error_message)
+    ELSE 'failed: ' || coalesce(error_code, error_message, failure)
   END;
+
+-- Whether a command was addressed by tag, by resource group, or to every machine, rather than to machines by their names.
+CREATE MACRO names_nobody(targets) AS
+  len(list_filter(targets::VARCHAR[], lambda name: name = '*' OR regexp_matches(name, '^(tag:|tag-key=|resource-groups)'))) > 0;
 
 -- The events with what people ask of them, and where each row comes from.
 CREATE VIEW evidence AS
   SELECT e.*, e.rowid AS row_id,
          who(user_type, user_name, user_session_name, user_issuer_arn, user_arn, user_principal_id, user_account_id,
              user_invoked_by, user_identity) AS who,
-         result(error_code, error_message) AS result,
+         result(error_code, error_message, failure) AS result,
          o.source, o.bucket, o.key, o.path, o.member, o.member_offset, o.bytes AS object_bytes, o.sha256
   FROM events e LEFT JOIN objects o ON o.object_id = e.object_id;

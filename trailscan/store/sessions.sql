@@ -4,87 +4,21 @@
 -- Reference" (ExecuteCommand), "EC2 Instance Connect API Reference", "Logging Session Manager activity", "CloudTrail record
 -- contents".
 
--- EC2 instance, hybrid node, ECS container; a target may be the first of several.
-CREATE MACRO kind_of_target(target, name) AS
+-- EC2 instance, hybrid node, ECS container, or what else the door leads to; a target may be the first of several.
+CREATE MACRO kind_of_target(target, source, name) AS
   CASE
-    WHEN name = 'ExecuteCommand' OR starts_with(target, 'ecs:') THEN 'ecs'
-    WHEN name = 'OpenTunnel' OR starts_with(target, 'i-') THEN 'ec2'
+    WHEN machine_of(source, name) IS NOT NULL THEN machine_of(source, name)
+    WHEN starts_with(target, 'ecs:') OR regexp_matches(target, '^arn:[^:]*:ecs:.*:task/') THEN 'ecs'
+    WHEN starts_with(target, 'i-') OR starts_with(target, 'eice-') THEN 'ec2'
     WHEN starts_with(target, 'mi-') THEN 'hybrid'
     WHEN target IS NOT NULL THEN 'other'
   END;
 
--- The name of a document that may be given as an ARN.
-CREATE MACRO document_name(request) AS
-  regexp_replace(json_extract_string(request, '$.documentName'), '^arn:.*:document/', '', 's');
-
--- A parameter of a document: a list of texts, or, as some tools write it, one text. NULL when there is none.
-CREATE MACRO parameter(parameters, path) AS
-  CASE json_type(parameters, path)
-    WHEN 'ARRAY' THEN array_to_string(json_extract_string(parameters, path || '[*]'), ' ')
-    ELSE json_extract_string(parameters, path)
-  END;
-
--- `:5432`, the document's own default when no port was given, and nothing when the parameters are redacted.
-CREATE MACRO port_of(parameters, usual) AS
-  CASE WHEN coalesce(json_type(parameters), 'NULL') IN ('OBJECT', 'NULL')
-    THEN ':' || coalesce(parameter(parameters, '$.portNumber'), usual) ELSE '' END;
-
--- What a document of Session Manager is for, in a few words. Parameters that are redacted are one text.
-CREATE MACRO purpose_of_document(document, parameters) AS
-  CASE
-    WHEN document = 'SSM-SessionManagerRunShell' THEN 'shell'
-    WHEN document = 'AWS-StartSSHSession' THEN
-      CASE WHEN port_of(parameters, '22') IN (':22', '') THEN 'ssh' ELSE 'ssh to node' || port_of(parameters, '22') END
-    WHEN document = 'AWS-StartPortForwardingSession' THEN 'port forward to node' || port_of(parameters, '80')
-    WHEN document = 'AWS-StartPortForwardingSessionToRemoteHost' THEN
-      'forward through node to ' || coalesce(parameter(parameters, '$.host'), 'another host') || port_of(parameters, '80')
-    WHEN document = 'AWS-StartPortForwardingSessionToSocket' THEN 'forward to a socket on node'
-    WHEN document IN ('AWS-StartInteractiveCommand', 'AWS-StartNonInteractiveCommand') THEN
-      concat('command: ', coalesce(parameter(parameters, '$.command'), json_extract_string(parameters, '$')))
-    ELSE 'document ' || document
-  END;
-
--- What a door was for; NULL where the record does not tell, as that of a refused call does not. Every start that succeeds names
--- its target: a request without one was cut or struck out.
-CREATE MACRO purpose_of(name, request) AS
-  CASE name
-    WHEN 'StartSession' THEN
-      CASE WHEN json_extract_string(request, '$.target') IS NOT NULL THEN
-        purpose_of_document(coalesce(document_name(request), 'SSM-SessionManagerRunShell'),
-                            json_extract(request, '$.parameters'))
-      END
-    WHEN 'SendCommand' THEN 'run document ' || document_name(request)
-    WHEN 'ExecuteCommand' THEN 'command: ' || json_extract_string(request, '$.command')
-    WHEN 'SendSSHPublicKey' THEN 'ssh key' || coalesce(' for ' || json_extract_string(request, '$.instanceOSUser'), '')
-    WHEN 'SendSerialConsoleSSHPublicKey' THEN
-      'serial console key' || coalesce(' for port ' || json_extract_string(request, '$.serialPort'), '')
-    WHEN 'OpenTunnel' THEN 'tunnel' || coalesce(' to port ' || json_extract_string(request, '$.remotePort'), '')
-    WHEN 'StartConnection' THEN lower(coalesce(json_extract_string(request, '$.Protocol'), 'rdp'))
-  END;
-
 -- Session Manager can log what passes through a shell, never what passes through SSH, a forwarded port or a tunnel.
-CREATE MACRO leaves_no_transcript(name, request) AS
-  CASE name
-    WHEN 'StartSession' THEN coalesce(regexp_matches(document_name(request), '^AWS-Start(SSH|PortForwarding)Session'), false)
-    ELSE name IN ('SendSSHPublicKey', 'SendSerialConsoleSSHPublicKey', 'OpenTunnel')
-  END;
-
--- Nodes that a command was sent to by their tags: `tag:Role=web|db`.
-CREATE MACRO tags_of(request) AS
-  array_to_string([t.key || '=' || array_to_string(t."values", '|')
-                   FOR t IN try_cast(json_extract(request, '$.targets') AS STRUCT(key VARCHAR, "values" VARCHAR[])[])], ',');
-
--- What opens or steers a door: `session` for the three calls of a session, which go together, else the call's own name. Names
--- alone do not do: Athena has a StartSession, too.
-CREATE MACRO door_of(source, name) AS
-  CASE
-    WHEN source = 'ssm.amazonaws.com' AND name IN ('StartSession', 'ResumeSession', 'TerminateSession') THEN 'session'
-    WHEN source = 'ssm.amazonaws.com' AND name = 'SendCommand'
-      OR source = 'ecs.amazonaws.com' AND name = 'ExecuteCommand'
-      OR source = 'ec2-instance-connect.amazonaws.com'
-        AND name IN ('SendSSHPublicKey', 'SendSerialConsoleSSHPublicKey', 'OpenTunnel')
-      OR source = 'ssm-guiconnect.amazonaws.com' AND name = 'StartConnection' THEN name
-  END;
+CREATE MACRO leaves_no_transcript(source, name, request) AS
+  coalesce(keeps_silent(source, name),
+           name = 'StartSession' AND regexp_matches(document_name(json_extract_string(request, '$.documentName')),
+                                                    '^AWS-Start(SSH|PortForwarding)Session'), false);
 
 -- What the principal of a call is told apart by: the ARN, which for a role holds role and session.
 CREATE MACRO principal_of(user_arn, user_principal_id, user_invoked_by, user_account_id) AS
@@ -111,26 +45,60 @@ CREATE MACRO lacks_mfa(user_type, user_session_name, user_issuer_arn, mfa_authen
 -- Whether a source address is one: AWS services call under their names.
 CREATE MACRO is_address(source_ip_address) AS regexp_full_match(source_ip_address, '[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*');
 
--- The calls of all doors, found by what selects fast among millions of events: two names.
-CREATE VIEW door_events AS
-SELECT rowid AS row_id, *, door_of(event_source, event_name) AS door_kind
-FROM events
-WHERE event_source IN ('ssm.amazonaws.com', 'ecs.amazonaws.com', 'ec2-instance-connect.amazonaws.com',
-                       'ssm-guiconnect.amazonaws.com')
-  AND event_name IN ('StartSession', 'ResumeSession', 'TerminateSession', 'SendCommand', 'ExecuteCommand', 'SendSSHPublicKey',
-                     'SendSerialConsoleSSHPublicKey', 'OpenTunnel', 'StartConnection')
-  AND door_of(event_source, event_name) IS NOT NULL;
+-- door_events
+
+-- Whether a call came from a machine's own role: the session of such a role has the machine's id for its name.
+CREATE MACRO is_machine(user_session_name) AS coalesce(regexp_matches(user_session_name, '^m?i-[0-9A-Za-z]+$'), false);
+
+-- Temporary credentials of just-in-time access: the key that GetAccessToken gave, and who had asked for it.
+CREATE VIEW access_grants AS
+WITH asked AS (
+  SELECT recipient_account_id, aws_region, session_id,
+         arg_min(who(user_type, user_name, user_session_name, user_issuer_arn, user_arn, user_principal_id, user_account_id,
+                     user_invoked_by, user_identity), event_time) AS requested_by
+  FROM events
+  WHERE event_source = 'ssm.amazonaws.com' AND event_name = 'StartAccessRequest' AND session_id IS NOT NULL
+    AND error_code IS NULL AND error_message IS NULL
+  GROUP BY ALL
+)
+SELECT response_elements ->> '$.credentials.accessKeyId' AS access_key, min(token.session_id) AS access_request,
+       min(requested_by) AS requested_by
+FROM events AS token
+LEFT JOIN asked ON asked.session_id = token.session_id
+  AND asked.recipient_account_id IS NOT DISTINCT FROM token.recipient_account_id
+  AND asked.aws_region IS NOT DISTINCT FROM token.aws_region
+WHERE event_source = 'ssm.amazonaws.com' AND event_name = 'GetAccessToken' AND error_code IS NULL AND error_message IS NULL
+  AND (response_elements ->> '$.credentials.accessKeyId') <> ''
+GROUP BY ALL;
 
 -- The same, each event once: copies are left out; versions that differ under one event id all stay, and are told of. What a
 -- record says is the set of its leaves, for tools that rewrite JSON order its keys in their own way; only where a key stands
 -- twice does the order count.
 CREATE VIEW door_calls AS
-WITH twins AS (
-  SELECT row_id, door_kind, recipient_account_id, event_id FROM door_events
+WITH addenda AS (
+  SELECT row_id, door_kind, event_name, recipient_account_id, aws_region, other_fields ->> '$.addendum.originalEventID' AS original
+  FROM door_events WHERE contains(flags, 'updated-data')
+),
+-- The events that an addendum replaces; never an addendum, so that no two can make each other vanish.
+replaced AS (
+  SELECT events.row_id, events.event_id, addenda.row_id AS addendum
+  FROM door_events AS events JOIN addenda
+    ON events.event_id = addenda.original AND events.door_kind = addenda.door_kind AND events.event_name = addenda.event_name
+    AND events.recipient_account_id IS NOT DISTINCT FROM addenda.recipient_account_id
+    AND events.aws_region IS NOT DISTINCT FROM addenda.aws_region
+  WHERE NOT coalesce(contains(events.flags, 'updated-data'), false)
+),
+originals AS (
+  SELECT addendum AS row_id, list_sort(list(row_id)) AS replaced_rows, list_sort(list_distinct(list(event_id))) AS replaced_ids
+  FROM replaced GROUP BY addendum
+),
+standing AS (SELECT * FROM door_events WHERE row_id NOT IN (SELECT row_id FROM replaced)),
+twins AS (
+  SELECT row_id, door_kind, recipient_account_id, event_id FROM standing
   QUALIFY event_id IS NULL OR count(*) OVER (PARTITION BY door_kind, recipient_account_id, event_id) > 1
 ),
 written AS (
-  SELECT rowid AS row_id, to_json(row(*COLUMNS(* EXCLUDE (object_id, record_index)))) AS record
+  SELECT rowid AS row_id, to_json(row(*COLUMNS(* EXCLUDE (object_id, record_index, targets, failure)))) AS record
   FROM events WHERE rowid IN (SELECT row_id FROM twins)
 ),
 doubtful AS (
@@ -151,18 +119,18 @@ meanings AS (
   SELECT row_id, sha256(coalesce(content, record::VARCHAR)) AS meaning FROM written LEFT JOIN contents USING (row_id)
 ),
 once AS (
-  SELECT door_events.*, meaning
-  FROM door_events LEFT JOIN meanings USING (row_id)
+  SELECT standing.*, meaning
+  FROM standing LEFT JOIN meanings USING (row_id)
   QUALIFY event_id IS NULL
     OR row_number() OVER (PARTITION BY door_kind, recipient_account_id, event_id, meaning ORDER BY object_id, record_index) = 1
 ),
 -- who() asks the whole identity only for these few, and reading it for all would take longer than all else.
 centers AS (
-  SELECT row_id, user_identity AS center_identity FROM door_events WHERE user_type = 'IdentityCenterUser'
+  SELECT row_id, user_identity AS center_identity FROM standing WHERE user_type = 'IdentityCenterUser'
 )
 SELECT
-  row_id, door_kind, event_time, event_id, event_name, event_source, aws_region, recipient_account_id, source_ip_address,
-  user_agent, error_code, result(error_code, error_message) AS result, user_type, user_arn, user_name, user_issuer_arn,
+  row_id, door_kind, role, event_time, event_id, event_name, event_source, aws_region, recipient_account_id, source_ip_address,
+  user_agent, error_code, result(error_code, error_message, failure) AS result, user_type, user_arn, user_name, user_issuer_arn,
   user_session_name, nullif(user_access_key_id, '') AS user_access_key_id, mfa_authenticated, flags, request_parameters,
   who(user_type, user_name, user_session_name, user_issuer_arn, user_arn, user_principal_id, user_account_id, user_invoked_by,
       center_identity) AS who,
@@ -170,33 +138,33 @@ SELECT
   [nullif(user_arn, ''), user_issuer_arn] AS arns,
   principal_of(user_arn, user_principal_id, user_invoked_by, user_account_id) AS principal,
   session_prefix(user_type, user_name, user_session_name, user_arn) AS caller,
-  coalesce(target, CASE WHEN event_name = 'SendCommand' THEN tags_of(request_parameters) END) AS target,
+  target, targets,
   -- A refused start has no session, and what its message names is no session of its own.
-  CASE WHEN door_kind <> 'session' OR event_name <> 'StartSession' OR error_code IS NULL AND error_message IS NULL
-    THEN nullif(session_id, '') END AS session_id,
+  CASE WHEN NOT is_grouped(door_kind) OR role <> 'opens'
+         OR error_code IS NULL AND error_message IS NULL AND failure IS NULL THEN nullif(session_id, '') END AS session_id,
   event_id IS NOT NULL AND count(*) OVER (PARTITION BY door_kind, recipient_account_id, event_id) > 1 AS in_conflict,
+  replaced_rows, replaced_ids,
   -- Place in time, then in the order in which a session goes; never by the object that held it.
   row_number() OVER (
     PARTITION BY door_kind
-    ORDER BY event_time NULLS LAST,
-             CASE event_name WHEN 'ResumeSession' THEN 1 WHEN 'TerminateSession' THEN 2 ELSE 0 END,
-             event_id, recipient_account_id, meaning) AS place
-FROM once LEFT JOIN centers USING (row_id);
+    ORDER BY event_time NULLS LAST, step_of(event_source, event_name), event_id, recipient_account_id, meaning) AS place
+FROM once LEFT JOIN centers USING (row_id) LEFT JOIN originals USING (row_id);
 
 -- A row a door, of whatever kind. Calls of one session go together by its id, account and region; every other call is a row of
 -- its own: another door, a refused start, a call that names no session.
 CREATE VIEW all_doors AS
 WITH calls AS (
-  SELECT *, result = 'ok' AS done, event_name NOT IN ('ResumeSession', 'TerminateSession') AS opens,
+  SELECT *, result = 'ok' AS done, role = 'opens' AS opens, role = 'channel' AS channel,
+         channel AND is_machine(user_session_name) AS by_node,
          CASE WHEN opens THEN coalesce(event_id, 'row ' || row_id) END AS start_id,
-         CASE WHEN door_kind <> 'session' OR session_id IS NULL THEN row_id END AS alone
+         CASE WHEN NOT is_grouped(door_kind) OR session_id IS NULL THEN row_id END AS alone
   FROM door_calls
 ),
 marked AS (
   SELECT *,
-    row_number() OVER (PARTITION BY door_kind, recipient_account_id, aws_region, session_id, alone, source_ip_address
+    row_number() OVER (PARTITION BY door_kind, recipient_account_id, aws_region, session_id, alone, by_node, source_ip_address
                        ORDER BY place) = 1 AS new_address,
-    row_number() OVER (PARTITION BY door_kind, recipient_account_id, aws_region, session_id, alone, user_agent
+    row_number() OVER (PARTITION BY door_kind, recipient_account_id, aws_region, session_id, alone, by_node, user_agent
                        ORDER BY place) = 1 AS new_agent
   FROM calls
 ),
@@ -205,50 +173,81 @@ gathered AS (
     door_kind, recipient_account_id AS account_id, aws_region AS region, session_id, alone,
     starter_of(session_id) AS starter,
     arg_min(marked, place) FILTER (opens) AS opening,
-    arg_min(marked, place) FILTER (done) AS seen,
+    arg_min(marked, place) FILTER (done AND NOT channel) AS seen,
+    arg_min(marked, place) FILTER (done AND channel) AS seen_channel,
     arg_min(marked, place) AS tried,
-    arg_min(marked, place) FILTER (done AND event_name = 'TerminateSession') AS ending,
-    count(*) FILTER (done AND event_name = 'ResumeSession') AS resumes,
-    count(*) FILTER (done AND event_name = 'TerminateSession') AS terminates,
+    arg_min(marked, place) FILTER (done AND role = 'ends') AS ending,
+    count(*) FILTER (done AND role = 'resumes') AS resumes,
+    count(*) FILTER (done AND role = 'ends') AS terminates,
+    bool_or(done AND success_of(event_source, event_name) = 'opened') AS any_opened,
+    bool_or(done AND success_of(event_source, event_name) = 'accepted') AS any_accepted,
+    bool_or(done) AS any_done,
+    -- The node opens its end of a channel under its own role or, by its address, under a service's name; every other is a client's.
+    bool_or(done AND by_node) AS node_seen,
+    bool_or(done AND by_node AND event_name = 'OpenDataChannel') AS node_opened,
+    list_distinct(list(source_ip_address) FILTER (done AND by_node)) AS node_addresses,
+    list_sort(list_distinct(list(source_ip_address) FILTER (done AND channel AND NOT by_node AND event_name = 'OpenDataChannel')))
+      AS opener_addresses,
+    bool_or(done AND channel AND NOT by_node AND event_name = 'OpenDataChannel') AS any_opener,
     min(start_id) <> max(start_id) AS several_starts,
-    min(principal) FILTER (done) <> max(principal) FILTER (done) AS several_principals,
-    min(source_ip_address) FILTER (done) <> max(source_ip_address) FILTER (done) AS several_addresses,
-    bool_or(done AND caller <> starter_of(session_id)) AS strangers,
+    min(principal) FILTER (done AND NOT channel) <> max(principal) FILTER (done AND NOT channel) AS several_principals,
+    min(source_ip_address) FILTER (done AND NOT channel) <> max(source_ip_address) FILTER (done AND NOT channel)
+      AS several_addresses,
+    bool_or(done AND NOT channel AND caller <> starter_of(session_id)) AS strangers,
     bool_or(result = 'denied') AS any_denied,
-    bool_or(event_name = 'ResumeSession' AND result = 'denied') AS resume_denied,
-    bool_or(event_name = 'ResumeSession' AND starts_with(result, 'failed')) AS resume_failed,
-    bool_or(event_name = 'TerminateSession' AND result = 'denied') AS terminate_denied,
-    bool_or(event_name = 'TerminateSession' AND starts_with(result, 'failed')) AS terminate_failed,
+    bool_or(role = 'resumes' AND result = 'denied') AS resume_denied,
+    bool_or(role = 'resumes' AND starts_with(result, 'failed')) AS resume_failed,
+    bool_or(role = 'ends' AND result = 'denied') AS terminate_denied,
+    bool_or(role = 'ends' AND starts_with(result, 'failed')) AS terminate_failed,
     bool_or(in_conflict) AS in_conflict,
     bool_or(contains(flags, 'duplicate-key')) AS twin_keys,
+    bool_or(replaced_rows IS NOT NULL) AS updated,
     min(event_time) AS first_seen_at,
     max(event_time) AS last_seen_at,
-    min(event_time) FILTER (done AND NOT opens) AS next_at,
+    min(event_time) FILTER (done AND NOT opens AND NOT by_node) AS next_at,
     max(event_time) FILTER (done) AS used_until,
-    list(source_ip_address ORDER BY place) FILTER (new_address AND source_ip_address IS NOT NULL) AS source_ip_addresses,
-    list(user_agent ORDER BY place) FILTER (new_agent AND user_agent IS NOT NULL) AS user_agents,
-    list_sort(list_distinct(flatten(list(names)))) AS names,
-    list_sort(list_distinct(flatten(list(arns)))) AS arns,
-    list_sort(list_distinct(list(user_access_key_id))) AS access_keys,
+    list(source_ip_address ORDER BY place) FILTER (new_address AND NOT by_node AND source_ip_address IS NOT NULL) AS source_ip_addresses,
+    list(user_agent ORDER BY place) FILTER (new_agent AND NOT by_node AND user_agent IS NOT NULL) AS user_agents,
+    list_sort(list_distinct(flatten(list(names) FILTER (NOT by_node)))) AS names,
+    list_sort(list_distinct(flatten(list(arns) FILTER (NOT by_node)))) AS arns,
+    list_sort(list_distinct(list(user_access_key_id) FILTER (NOT by_node))) AS access_keys,
     list_sort(list_distinct(list(event_name))) AS event_names,
     list_sort(list_distinct(list(error_code))) AS error_codes,
-    list(event_id ORDER BY place) FILTER (event_id IS NOT NULL) AS event_ids,
-    list(row_id ORDER BY place) AS row_ids
+    list(event_id ORDER BY place) FILTER (event_id IS NOT NULL) AS own_ids,
+    list(row_id ORDER BY place) AS own_rows,
+    coalesce(flatten(list(replaced_ids ORDER BY place) FILTER (replaced_ids IS NOT NULL)), []) AS replaced_ids,
+    coalesce(flatten(list(replaced_rows ORDER BY place) FILTER (replaced_rows IS NOT NULL)), []) AS replaced_rows
   FROM marked
   GROUP BY door_kind, account_id, region, session_id, alone
 ),
 judged AS (
   SELECT *,
-    coalesce(opening, seen, tried) AS told_by,  -- the call that says what there is to say of it
-    CASE WHEN seen IS NOT NULL THEN 'opened' WHEN any_denied THEN 'denied' ELSE 'failed' END AS outcome,
+    coalesce(opening, seen, seen_channel, tried) AS told_by,  -- the call that says what there is to say of it
+    -- An opener at the node's address may be the node itself, unless its own opening is seen.
+    list_filter(opener_addresses, lambda address: node_opened OR NOT coalesce(list_contains(node_addresses, address), false))
+      AS client_addresses,
+    CASE
+      WHEN any_opener AND (node_seen IS NOT TRUE OR node_opened OR len(client_addresses) > 0) THEN true
+      WHEN any_opener THEN NULL
+      WHEN node_seen OR done_at_once THEN false
+    END AS client_connected,
+    CASE
+      WHEN any_opened OR client_connected THEN 'opened'
+      WHEN any_accepted THEN 'accepted'
+      WHEN any_done THEN 'unknown'
+      WHEN any_denied THEN 'denied'
+      ELSE 'failed'
+    END AS outcome,
     opening.event_time AS started_at,
     ending.event_time AS ended_at
-  FROM gathered
+  FROM (SELECT *, door_kind = 'session' AND opening IS NOT NULL AND resumes = 0
+                  AND ending.event_time BETWEEN opening.event_time AND opening.event_time + INTERVAL 1 SECOND AS done_at_once
+        FROM gathered)
 ),
 compared AS (
   SELECT *,
     -- What is known of a door's time: from its opening to its end or, without one, to the last call that used it.
-    outcome = 'opened' AND told_by.principal IS NOT NULL AND started_at IS NOT NULL AS comparable,
+    outcome IN ('opened', 'accepted') AND told_by.principal IS NOT NULL AND started_at IS NOT NULL AS comparable,
     greatest(started_at, coalesce(ended_at, used_until)) AS known_until
   FROM judged
 ),
@@ -277,7 +276,7 @@ SELECT
   started_at,
   ended_at,
   CASE
-    WHEN outcome <> 'opened' OR door_kind NOT IN ('session', 'ExecuteCommand') THEN NULL
+    WHEN outcome NOT IN ('opened', 'unknown') OR door_kind NOT IN ('session', 'ExecuteCommand') THEN NULL
     WHEN ending IS NULL THEN 'no end recorded'
     WHEN ending.principal = opening.principal THEN 'terminated by starter'
     WHEN ending.principal <> opening.principal THEN 'terminated by another principal'
@@ -296,9 +295,10 @@ SELECT
   to_json(coalesce(source_ip_addresses, [])) AS source_ip_addresses,
   to_json(coalesce(user_agents, [])) AS user_agents,
   told_by.target AS target,
-  kind_of_target(told_by.target, told_by.event_name) AS target_kind,
-  json_extract_string(told_by.request_parameters, '$.documentName') AS document,
-  purpose_of(told_by.event_name, told_by.request_parameters) AS purpose,
+  kind_of_target(told_by.target, told_by.event_source, told_by.event_name) AS target_kind,
+  coalesce(json_extract_string(told_by.request_parameters, '$.documentName'),
+           document_of(told_by.event_source, told_by.event_name, told_by.request_parameters)) AS document,
+  purpose_of(told_by.event_source, told_by.event_name, told_by.request_parameters) AS purpose,
   coalesce(json_extract_string(told_by.request_parameters, '$.reason'),
            json_extract_string(told_by.request_parameters, '$.comment')) AS reason,
   account_id,
@@ -312,8 +312,12 @@ SELECT
     CASE WHEN overlapping THEN 'overlapping' END,
     CASE WHEN first_time THEN 'first-time' END,
     CASE WHEN from_new_address THEN 'new-address' END,
-    CASE WHEN outcome = 'opened' AND leaves_no_transcript(told_by.event_name, told_by.request_parameters)
-      THEN 'no-transcript' END,
+    CASE WHEN outcome IN ('opened', 'accepted')
+      AND leaves_no_transcript(told_by.event_source, told_by.event_name, told_by.request_parameters) THEN 'no-transcript' END,
+    CASE WHEN client_connected = false AND outcome = 'opened' THEN 'no-client-connected' END,
+    CASE WHEN is_address(opening.source_ip_address)
+      AND len(list_filter(client_addresses, lambda address: is_address(address) AND address <> opening.source_ip_address)) > 0
+      THEN 'client-from-other-address' END,
     CASE WHEN several_starts THEN 'several-starts' END,
     CASE WHEN terminates > 1 THEN 'several-terminates' END,
     CASE WHEN resume_denied THEN 'resume-denied' END,
@@ -325,8 +329,9 @@ SELECT
       THEN 'no-session-id' END,
     CASE WHEN next_at < started_at THEN 'clock-backwards' END,
     CASE WHEN in_conflict THEN 'conflicting-records' END,
-    CASE WHEN twin_keys THEN 'duplicate-key' END), '') AS flags,
-  to_json(coalesce(event_ids, [])) AS event_ids,
+    CASE WHEN twin_keys THEN 'duplicate-key' END,
+    CASE WHEN updated THEN 'updated-data' END), '') AS flags,
+  to_json(coalesce(own_ids, []) || replaced_ids) AS event_ids,
   told_by.event_name AS door,
   told_by.event_source AS event_source,
   starter,
@@ -338,9 +343,15 @@ SELECT
   to_json(names) AS names,
   to_json(arns) AS arns,
   to_json(access_keys) AS access_keys,
-  row_ids,
+  coalesce(told_by.targets, '[]'::JSON) AS targets,
+  CASE WHEN client_connected THEN 'connected' WHEN NOT client_connected THEN 'no client connected' END AS client,
+  to_json(coalesce(client_addresses, [])) AS client_ip_addresses,
+  CASE WHEN node_seen THEN true END AS node_answered,
+  requested_by,
+  access_request,
+  own_rows || replaced_rows AS row_ids,
   door_kind
-FROM placed;
+FROM placed LEFT JOIN access_grants ON access_key = told_by.user_access_key_id;
 
 -- Session Manager's own, which is what most mean by a session.
 CREATE VIEW sessions AS SELECT * EXCLUDE (door_kind) FROM all_doors WHERE door_kind = 'session';

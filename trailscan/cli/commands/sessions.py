@@ -29,13 +29,13 @@ def sessions(
     access_key: questions.AccessKey = None,
     error: questions.Error = None,
     failed: Annotated[
-        bool | None, typer.Option("--failed/--succeeded", help="Only what was denied or failed, or only what opened.")
+        bool | None, typer.Option("--failed/--succeeded", help="Only what was denied or failed, or only what was not.")
     ] = None,
     since: options.Since = None,
     until: options.Until = None,
     where: Annotated[str | None, questions.where_option("sessions")] = None,
     all_doors: Annotated[
-        bool, typer.Option("--all-doors", help="Also ECS Exec, EC2 Instance Connect, Fleet Manager and Run Command.")
+        bool, typer.Option("--all-doors", "--all-access", help="Also Run Command, ECS Exec, EC2 Instance Connect, CloudShell and all other doors.")
     ] = False,
     output_format: questions.Formats = questions.Format.TABLE,
     columns: questions.Columns = None,

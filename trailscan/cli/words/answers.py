@@ -79,6 +79,7 @@ def of_answer(basis: "Basis", resting: Resting, shown: str, lost: Sequence[str])
     lines = ended(line, resting)
     if basis.conflicts:
         lines.append(f"beware: {count(basis.conflicts, 'event')} in versions that differ under one event id; all are shown")
+    lines += _addressed(basis.addressed)
     lines += told(resting.named)
     lines += resting.limits
     lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
@@ -98,6 +99,7 @@ def of_sessions(basis: "SessionBasis", resting: Resting, noun: str, shown: str, 
     lines = ended(line, resting)
     if basis.conflicts:
         lines.append(f"beware: {count(basis.conflicts, noun)} with records that contradict each other (see flags)")
+    lines += _addressed(basis.addressed)
     lines += resting.limits
     lines += [f"missing: {for_terminal(reason)}" for reason in lost[:NAMED]]
     return lines
@@ -108,6 +110,13 @@ def of_foreign(resting: Resting) -> str:
     if not resting.foreign:
         return ""
     return f"; {count(resting.foreign, 'object')} not CloudTrail" + (" (trailscan status)" if resting.archive else "")
+
+
+def _addressed(commands: int) -> list[str]:
+    """Commands that named no machine, where a machine was asked for."""
+    if not commands:
+        return []
+    return [f"{count(commands, 'command')} addressed by tag may have reached it (by tag, by resource group, or sent to `*`)"]
 
 
 def why_none(resting: Resting, alone: Sequence[tuple[str, int]], similar: Sequence[str], filters: Filters) -> list[str]:

@@ -110,7 +110,7 @@ def _contents(connection: Connection, row_ids: Sequence[int]) -> dict[int, str]:
     """A fingerprint of what each row says."""
     if not row_ids:
         return {}
-    statement = """SELECT rowid, sha256(to_json(row(*COLUMNS(* EXCLUDE (object_id, record_index)))))
+    statement = """SELECT rowid, sha256(to_json(row(*COLUMNS(* EXCLUDE (object_id, record_index, targets, failure)))))
                    FROM events WHERE rowid IN (SELECT unnest(?::BIGINT[]))"""
     return dict(run(connection, statement, [list(row_ids)]))
 
