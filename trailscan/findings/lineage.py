@@ -1,6 +1,7 @@
 """Where a credential came from: the call that issued an access key, the key of who made that call, and so on back.
 
-Just-in-time node access gives keys, too: GetAccessToken. Goes only as far as the archive; says where the line ends and why. Source: AWS, "Logging IAM and AWS STS API calls with
+Just-in-time node access gives keys, too (GetAccessToken). Goes only as far as the archive; says where the line ends and
+why. Source: AWS, "Logging IAM and AWS STS API calls with
 AWS CloudTrail" (responseElements.credentials.accessKeyId; CreateAccessKey's responseElements.accessKey.accessKeyId).
 """
 

@@ -18,9 +18,8 @@ _FROM = "FROM evidence WHERE {} AND row_id NOT IN (SELECT row_id FROM hidden)"
 _STEP = "coalesce(step_of(event_source, event_name), 0)"
 _IN_ORDER = f"ORDER BY event_time NULLS LAST, {_STEP}, event_id, object_id, record_index"
 # Who started it; where no start is held, whoever called first.
-_FIRST = (
-    f"ORDER BY result <> 'ok', {_STEP} > 0, role_of(event_source, event_name) = 'channel', event_time NULLS LAST, event_id LIMIT 1"
-)
+_CHANNEL = "role_of(event_source, event_name) = 'channel'"
+_FIRST = f"ORDER BY result <> 'ok', {_STEP} > 0, {_CHANNEL}, event_time NULLS LAST, event_id LIMIT 1"
 _LIFE = """
 SELECT session_id, outcome, started_at, ended_at, end_status, duration_s, resumes, terminates, door, starter, who, user_name,
        user_arn, user_issuer_arn, mfa_authenticated, user_access_key_id, source_ip_addresses, user_agents, target, target_kind,

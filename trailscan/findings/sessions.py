@@ -186,7 +186,8 @@ def _basis(connection: Connection, addressed: int) -> Basis:
                   count(*) FILTER (contains(flags, 'conflicting-records') OR contains(flags, 'duplicate-key'))
            FROM found""",
     )
-    return Basis(*map(int, counted[0]), addressed)
+    sessions, events, objects, denied, failed, conflicts = map(int, counted[0])
+    return Basis(sessions, events, objects, denied, failed, conflicts, addressed)
 
 
 def _expression(name: str) -> str:

@@ -87,7 +87,7 @@ def machine_session(target: object) -> str | None:
     """The session name under which a target's own role calls: its instance id, or its ECS task's id. None for others.
 
     Sources: AWS, "CloudTrail userIdentity element" (instance roles); "Logging Amazon ECS API calls" (task roles);
-    session-manager targets `ecs:<cluster>_<task>_<runtime>` and a task's ARN; in the first a cluster's name may hold underscores.
+    session-manager targets `ecs:<cluster>_<task>_<runtime>`, in which a cluster's name may hold underscores, and tasks' ARNs.
     """
     if not isinstance(target, str):
         return None

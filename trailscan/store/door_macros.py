@@ -59,11 +59,12 @@ def _macro(scope: str, signature: str, answer: Callable[[Door], str | None]) -> 
     for door in (*DOORS, *LOOKS) if scope else DOORS:
         if (said := answer(door)) is not None:
             branches.setdefault(said, {}).setdefault(door.source, []).append(door.name)
-    cases = [
-        f"WHEN {' OR '.join(f'source = {_text(source)} AND name IN ({_list(found)})' for source, found in by.items())} THEN {said}"
-        for said, by in branches.items()
-    ]
+    cases = [f"WHEN {_any_call(by)} THEN {said}" for said, by in branches.items()]
     return f"CREATE {'OR REPLACE TEMP ' if scope else ''}MACRO {signature} AS CASE {' '.join(cases)} END;"
+
+
+def _any_call(names_by_source: dict[str, list[str]]) -> str:
+    return " OR ".join(f"source = {_text(source)} AND name IN ({_list(names)})" for source, names in names_by_source.items())
 
 
 def _targets(door: Door) -> str | None:

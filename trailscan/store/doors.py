@@ -1,8 +1,9 @@
 """The one table of doors: every call that opens a way to a shell or a command on a machine, or belongs to one.
 
-All that trailscan knows of a call follows from its row here: which machines it names, what its success means, which calls
-make up one row of `all_doors`. `door_macros` turns the table into SQL. Sources: the API references of AWS Systems Manager,
-ECS, EC2 Instance Connect, SageMaker, Lightsail and EKS; "Logging AWS CloudShell API calls"; FORMATS sections 3 and 10.1.
+All that trailscan knows of such a call follows from its row here: which machines it names, what its success means, which
+calls make up one row of `all_doors`. `door_macros` turns the table into SQL, in which `request` is requestParameters, and
+`asked` and `answered` are requestParameters and responseElements as parse_macros.sql reads them. Sources: the API references
+of AWS Systems Manager, ECS, EC2 Instance Connect, SageMaker, Lightsail and EKS; AWS, "Logging AWS CloudShell API calls".
 """
 
 from typing import Literal
@@ -22,7 +23,7 @@ class Door(msgspec.Struct, frozen=True):
     service: str  # eventSource without .amazonaws.com
     name: str
     success: Success  # what it means that AWS answered without an error
-    targets: tuple[str, ...] = ()  # where the machine stands, one text: SQL over asked, answered (see parse_macros.sql), request
+    targets: tuple[str, ...] = ()  # where the machine stands: SQL over asked, answered, request
     lists: str = ""  # where it may be several: SQL for a list
     also: tuple[str, ...] = ()  # further names of the machine: SQL over asked and answered
     session: tuple[str, ...] = ()  # where the session's id stands: SQL over asked and answered
@@ -55,7 +56,8 @@ _ENVIRONMENT = ("asked.environmentId", "request ->> '$.EnvironmentId'", "answere
 _ACCESS_ID = ("answered.accessRequestId", "asked.accessRequestId")
 
 DOORS = (
-    Door("ssm", "StartSession", "opened", ("asked.target",), session=_OWN_ID, kind="session", purpose="purpose_of_session(request)"),
+    Door("ssm", "StartSession", "opened", ("asked.target",), session=_OWN_ID, kind="session",
+         purpose="purpose_of_session(request)"),
     Door("ssm", "ResumeSession", "opened", session=_OWN_ID, kind="session", role="resumes"),
     Door("ssm", "TerminateSession", "unknown", session=_OWN_ID, kind="session", role="ends"),
     *(
@@ -96,7 +98,8 @@ DOORS = (
         purpose="'serial console key' || coalesce(' for port ' || json_extract_string(request, '$.serialPort'), '')",
     ),
     Door(
-        "ec2-instance-connect", "OpenTunnel", "opened", ("asked.instanceId", "asked.privateIpAddress", "asked.instanceConnectEndpointId"),
+        "ec2-instance-connect", "OpenTunnel", "opened",
+        ("asked.instanceId", "asked.privateIpAddress", "asked.instanceConnectEndpointId"),
         also=("asked.privateIpAddress", "asked.instanceConnectEndpointId"), machine="ec2", silent=True,
         purpose="'tunnel' || coalesce(' to port ' || json_extract_string(request, '$.remotePort'), '')",
     ),
@@ -126,7 +129,8 @@ DOORS = (
         "lightsail", "GetInstanceAccessDetails", "accepted", ("asked.instanceName",), machine="lightsail", silent=True,
         purpose="'access details' || coalesce(' for ' || json_extract_string(request, '$.protocol'), '')",
     ),
-    Door("eks", "AccessKubernetesApi", "accepted", ("asked.name", "asked.clusterName"), machine="eks", purpose="'Kubernetes API'"),
+    Door("eks", "AccessKubernetesApi", "accepted", ("asked.name", "asked.clusterName"), machine="eks",
+         purpose="'Kubernetes API'"),
 )  # fmt: skip
 
 # No doors, and yet they name a machine: who asks whether one can be reached is about to.

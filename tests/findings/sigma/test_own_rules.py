@@ -15,6 +15,7 @@ from tests.fixtures.invented import (
     NODE,
     assumed,
     call,
+    channel,
     denied,
     event_id,
     iam_user,
@@ -23,6 +24,7 @@ from tests.fixtures.invented import (
     terminate,
 )
 from trailscan.store.database import run
+from trailscan.store.doors import DOORS
 
 RULES = resources.files("trailscan") / "rules"
 NAMES = sorted(os.fspath(each.name) for each in RULES.iterdir())
@@ -57,6 +59,24 @@ def visits(who, number, minutes, name):
     ]
 
 
+def door(label, service, name, **more):
+    return call(label, name, eventSource=f"{service}.amazonaws.com", **more)
+
+
+def command(label, ids=None, targets=None, **more):
+    request = {"instanceIds": ids} if ids else {"targets": targets}
+    return call(label, "SendCommand", requestParameters={"documentName": "AWS-RunShellScript", **request}, **more)
+
+
+def automation(label, document, **more):
+    return call(label, "StartAutomationExecution", requestParameters={"documentName": document}, **more)
+
+
+def association(label, document, name="CreateAssociation", **more):
+    return call(label, name, requestParameters={"name": document}, **more)
+
+
+SSM, CONNECT = "ssm.amazonaws.com", "ec2-instance-connect"
 FAILED = {"errorCode": "TargetNotConnected", "errorMessage": "not connected"}
 # For each rule: records, and the labels of those that its hits cite, in order.
 CASES = {
@@ -123,7 +143,79 @@ CASES = {
         [*visits(ANA, 5, 15, "ana"), *visits(BEN, 5, 16, "ben"), *visits(iam_user("carl"), 4, 1, "carl")],
         ["ana0"],
     ),
+    "command_sent": ([command("hit", [NODE]), denied("no", NODE, name="SendCommand")], ["hit"]),
+    "command_sent_to_all": (
+        [command("hit", ["*"]), command("one", [NODE]), command("tagged", targets=[{"key": "tag:A", "values": ["b*"]}]),
+         command("all", targets=[{"key": "InstanceIds", "values": ["*"]}], at="10:00:00")],
+        ["hit", "all"],
+    ),
+    "automation_runs_command": (
+        [automation("hit", "AWS-RunShellScript"), automation("aws", "AWS-StopEC2Instance"),
+         automation("own", "MyRunbook", at="10:00:00"), automation("failed", "AWS-RunShellScript", **FAILED)],
+        ["hit", "own"],
+    ),
+    "association_runs_command": (
+        [association("hit", "AWS-RunRemoteScript"), association("aws", "AWS-GatherSoftwareInventory"),
+         association("own", DOCUMENT_ARN + "Mine", at="10:00:00", name="UpdateAssociation")],
+        ["hit", "own"],
+    ),
+    "session_on_container": (
+        [start("hit", "ana-1", "ecs:prod_0123_4567-1"), start("node", "ana-2"), denied("no", "ecs:x")], ["hit"]
+    ),
+    "session_over_ssh": ([start("hit", "a-1", document={"documentName": "AWS-StartSSHSession"}), start("x", "a-2")], ["hit"]),
+    "ecs_exec": ([door("hit", "ecs", "ExecuteCommand"), door("no", "ecs", "ExecuteCommand", **FAILED)], ["hit"]),
+    "instance_connect_key": (
+        [door("hit", CONNECT, "SendSSHPublicKey", responseElements={"success": True}),
+         door("not", CONNECT, "SendSSHPublicKey", responseElements={"success": False})],
+        ["hit"],
+    ),
+    "serial_console_key": (
+        [door("hit", CONNECT, "SendSerialConsoleSSHPublicKey"),
+         door("not", CONNECT, "SendSerialConsoleSSHPublicKey", responseElements={"success": False})],
+        ["hit"],
+    ),
+    "instance_connect_tunnel": ([door("hit", CONNECT, "OpenTunnel"), door("no", CONNECT, "OpenTunnel", **FAILED)], ["hit"]),
+    "fleet_manager_desktop": ([door("hit", "ssm-guiconnect", "StartConnection"), door("x", "ssm", "StartConnection")], ["hit"]),
+    "cloudshell_opened": ([door("hit", "cloudshell", "CreateSession"), door("x", "s3", "CreateSession")], ["hit"]),
+    "sagemaker_session": ([door("hit", "sagemaker", "StartSession"), door("x", "athena", "StartSession")], ["hit"]),
+    "lightsail_access": ([door("hit", "lightsail", "GetInstanceAccessDetails"), door("x", "lightsail", "GetKey")], ["hit"]),
+    "eks_api_access": ([door("hit", "eks", "AccessKubernetesApi"), door("x", "eks", "DescribeCluster")], ["hit"]),
+    "access_requested": ([door("hit", "ssm", "StartAccessRequest"), door("x", "ssm", "ListNodes")], ["hit"]),
+    "door_denied": (
+        [denied("hit", NODE, name="SendCommand"), denied("session", NODE), command("ok", [NODE]),
+         door("ecs", "ecs", "ExecuteCommand", errorCode="AccessDeniedException", at="10:00:00")],
+        ["hit", "ecs"],
+    ),
+    "door_failed": (
+        [call("hit", "StartSession", **FAILED), denied("no", NODE), start("ok", "ana-1"),
+         door("key", CONNECT, "SendSSHPublicKey", responseElements={"success": False}, at="10:00:00")],
+        ["hit", "key"],
+    ),
+    "session_client_elsewhere": (
+        [start("hit", "ana-1"), channel("far", "ana-1", "203.0.113.9"), start("near", "ana-2"),
+         channel("c2", "ana-2", "198.51.100.7")],
+        ["hit"],
+    ),
+    "session_never_entered": (
+        [start("hit", "ana-1"), terminate("end", "ana-1"), start("long", "ana-2"), terminate("e2", "ana-2", at="09:20:00"),
+         start("in", "ana-3"), channel("c", "ana-3", "198.51.100.7"), terminate("e3", "ana-3")],
+        ["hit"],
+    ),
 }  # fmt: skip
+
+
+def test_every_door_has_a_rule_that_speaks_of_it_and_one_that_speaks_of_its_refusal():
+    silent = []
+    rules = [each for name in NAMES for each in compiled((RULES / name).read_bytes(), name)]
+    for each in DOORS:
+        asked = {"documentName": "AWS-RunShellScript", "name": "AWS-RunShellScript"}
+        opened = door("hit", each.service, each.name, requestParameters=asked)
+        refused = door("no", each.service, each.name, errorCode="AccessDenied")
+        for record in (opened, refused) if each.role != "channel" else ():
+            connection = database([record])
+            if not any(list(rule.hits(connection)) for rule in rules):
+                silent.append((each.source, each.name, record["eventID"]))
+    assert silent == [(SSM, "TerminateSession", event_id("no"))]
 
 
 def test_every_rule_is_tried():

@@ -35,7 +35,12 @@ def sessions(
     until: options.Until = None,
     where: Annotated[str | None, questions.where_option("sessions")] = None,
     all_doors: Annotated[
-        bool, typer.Option("--all-doors", "--all-access", help="Also Run Command, ECS Exec, EC2 Instance Connect, CloudShell and all other doors.")
+        bool,
+        typer.Option(
+            "--all-doors",
+            "--all-access",
+            help="Also Run Command, ECS Exec, EC2 Instance Connect, CloudShell and all other doors.",
+        ),
     ] = False,
     output_format: questions.Formats = questions.Format.TABLE,
     columns: questions.Columns = None,

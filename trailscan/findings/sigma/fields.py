@@ -32,8 +32,18 @@ _IDENTITY = {
     "sessionContext.sourceIdentity": "user_source_identity",
 }
 
-_LISTS = """source_ip_addresses user_agents event_ids event_names error_codes names arns access_keys targets
-    client_ip_addresses""".split()
+_LISTS = [
+    "source_ip_addresses",
+    "user_agents",
+    "event_ids",
+    "event_names",
+    "error_codes",
+    "names",
+    "arns",
+    "access_keys",
+    "targets",
+    "client_ip_addresses",
+]
 _TIMES = ("started_at", "ended_at", "first_seen_at", "last_seen_at")
 _WORDS = """session_id outcome end_status duration_s resumes who user_name user_arn user_issuer_arn mfa_authenticated
     user_access_key_id target target_kind document purpose reason account_id region door event_source starter terminates client
