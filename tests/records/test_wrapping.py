@@ -28,7 +28,7 @@ WITHIN = {
     "SQS": lambda inner: {"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": json.dumps(inner)}]},
     "EventBridge": lambda inner: {"version": "0", "detail-type": "x", "source": "aws.ssm", "detail": inner},
     "Kinesis for Lambda": lambda inner: {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": packed(inner)}}]},
-    "Kinesis, not packed": lambda inner: {"data": base64.b64encode(minified(inner)).decode()},
+    "Kinesis, not packed": lambda inner: {"data": base64.b64encode(minified({"event": inner})).decode()},
     "CloudWatch for Lambda": lambda inner: {
         "awslogs": {"data": packed({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "timestamp": 1, "message": json.dumps(inner)}]})}
     },
@@ -228,3 +228,12 @@ def test_a_cut_in_a_text_within_a_text_is_damage_and_not_silence():
     reading = read_object(minified([{"_raw": json.dumps(record(1))[:-20]}, {"_raw": json.dumps(record(2))}]))
     assert parsed(reading) == [record(2)]
     assert [damage.what for damage in reading.damage] == ["truncated"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["<134>Mar  2 10:01:00 host cloudtrail: ", "<134>1 2026-03-02T10:01:00Z host app - - - ", "Mar  2 10:01:00 host x[7]: "],
+)
+def test_records_behind_the_headers_of_syslog_are_found(header):
+    reading = read_object(b"".join(header.encode() + minified(record(number)) + b"\n" for number in range(3)))
+    assert (parsed(reading), reading.shape, reading.status) == ([record(number) for number in range(3)], "syslog", "ok")

@@ -177,7 +177,8 @@ class _Place:
         ):
             raise SourceError(
                 f"no CloudTrail object was found below {self.url}",
-                f"{count(self.survey.searched, 'folder')} searched for AWSLogs/; check the bucket and the prefix",
+                f"{count(self.survey.searched, 'folder')} searched for AWSLogs/; check the bucket and the prefix, "
+                "or name the objects yourself, as a delivery stream's have other names: --keys FILE",
             )
 
 

@@ -28,6 +28,7 @@ _NEWLINE = ord("\n")
 _BRACE = ord("{")
 _WHITE = b" \t\r\n"
 _CODE = re.compile(rb"<Code>([\w.-]{1,100})</Code>")
+_PRIORITY = re.compile(rb"\s*+<\d{1,3}>")  # a line of syslog
 _NOT_CLOUDTRAIL = "The object is not CloudTrail: it seems to be %s."
 _STRANGERS = "%s of its elements are not CloudTrail: they seem to be %s."
 KINDS_NAMED = 3
@@ -46,8 +47,8 @@ class Unwrapped(msgspec.Struct):
     `foreign` counts the elements beside them that are sound and not CloudTrail; the damage "not-cloudtrail" names them.
     `envelopes` has what stands around a record and not in it, by the record's index.
     Shapes: records, array, record, json-lines, lookup-events, eventbridge, cloudwatch-logs, logs-insights, csv,
-    event-history-csv, splunk, lake, elasticsearch, sns, sqs, kinesis, firehose, wazuh, graylog, fluent-bit, wrapped, digest,
-    error-body, unknown.
+    event-history-csv, splunk, lake, elasticsearch, sns, sqs, kinesis, firehose, wazuh, graylog, fluent-bit, syslog, wrapped,
+    digest, error-body, unknown.
     """
 
     shape: str
@@ -129,7 +130,7 @@ def _patiently(raw: bytes) -> Unwrapped:
     plain = as_utf8(raw)
     body = plain.body
     start = body.lstrip(_WHITE)[:1]
-    if start == b"<":
+    if start == b"<" and not _PRIORITY.match(body):
         return Unwrapped("error-body", [], [], [_error_body(body)])
     if not start:
         return Unwrapped("unknown", [], [], [Damage("empty", "The object holds nothing but white space.")])

@@ -20,6 +20,9 @@ DEPTH = 24  # objects, lists and texts within each other that are looked into at
 
 _SPACES = " \t\r\n"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{1,20}Z?[ \t]++(?=[\[{])")  # CloudWatch Logs export tasks: time, record
+_SYSLOG = re.compile(
+    r'(?:<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d )[^\n{}"]{0,300}+(?=\{)'
+)  # RFC 3164 and 5424: header, record
 _LIST_IS_LAST = re.compile(r"\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?(?:\Z|[\[{])")
 _LIST_ENDS = re.compile(r"[ \t\r\n]*+\][ \t\r\n]*+(?:\}[ \t\r\n]*+)?\Z")
 _OTHER_DOCUMENT = re.compile(r'\{[ \t\r\n]*+"(?:Records|records|Events|events|logEvents|messageType|results)"|\d')
@@ -63,6 +66,9 @@ class Walk:
             if stamp := _STAMP.match(self.text, position):
                 self.sift.named("cloudwatch-logs")
                 position = stamp.end()
+            elif header := _SYSLOG.match(self.text, position):
+                self.sift.named("syslog")
+                position = header.end()
             if line_end < position:
                 line_end = self.raw.find(b"\n", position) % (len(self.raw) + 1)
                 taken = self._line(position, line_end)
