@@ -26,6 +26,7 @@ EMPTY_DIGEST = json.dumps(
         "digestEndTime": "2026-03-01T10:00:00Z",
         "digestS3Bucket": "example-trail",
         "digestS3Object": DIGEST,
+        "digestPublicKeyFingerprint": "0" * 32,
         "previousDigestSignature": None,
         "logFiles": [],
     }

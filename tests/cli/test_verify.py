@@ -51,19 +51,25 @@ def sql(root, statement):
 def test_a_sound_archive_is_reported_as_such(archive, root):
     ended = verify(root)
     assert ended.code == 0
-    assert ended.stdout.decode().splitlines() == [
+    said = ended.stdout.decode().splitlines()
+    keys = [line for line in said if line.startswith("  keys/eu-west-1.json ")]
+    assert [("from CloudTrail by ListPublicKeys at 20" in line, "for eu-west-1, valid" in line) for line in keys] == [
+        (True, True)
+    ] * 2
+    assert [line for line in said if line not in keys] == [
         "",
         "Results requested for all that is held",
         "Results found for 2026-03-01T00:14:05Z to 2026-03-01T03:14:05Z:",
         "",
         "3/3 digest files valid",
         "6/6 log files valid",
+        "keys: 2 public keys",
         "archive: 9 of 9 objects have the SHA-256 they were recorded with",
-        "custody: this archive has no log of what was done to it",
+        "custody: every line of the log follows the one before it (`trailscan custody`)",
     ]
     assert ended.stderr.splitlines() == [
         "nothing invalid or missing; 9 objects read, 3 valid digests",
-        "18 verdicts kept in the table `verdicts`",
+        "21 verdicts kept in the table `verdicts`",
     ]
 
 
@@ -102,7 +108,9 @@ def test_every_format_gives_a_row_for_each_thing_checked(archive, root, wanted, 
     found = duckdb.sql(
         f"SELECT kind, status, message, count(object) FROM {reader}('{out}') GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    assert found == [("archive", "VALID", "valid", 9), ("digest", "VALID", "valid", 3), ("log", "VALID", "valid", 6)]
+    sound = [("archive", "VALID", "valid", 9), ("digest", "VALID", "valid", 3), ("log", "VALID", "valid", 6)]
+    assert [row for row in found if row[0] not in {"custody", "key"}] == sound
+    assert {row[:2] for row in found if row[0] in {"custody", "key"}} == {("custody", "VALID"), ("key", "VALID")}
 
 
 def test_the_text_report_goes_into_a_file_too(archive, root, tmp_path):
@@ -119,8 +127,8 @@ def test_verdicts_are_kept_and_replaced_and_the_custody_log_tells_of_it(archive,
     assert sql(root, "SELECT count(*) FROM verdicts WHERE kind = 'custody'") == [(1,)]
     assert sql(root, "SELECT value FROM about WHERE name = 'verified_at'")[0][0].endswith("Z")
     entries = [json.loads(line) for line in (root / "custody.jsonl").read_text().splitlines()]
-    assert [entry["command"] for entry in entries] == ["verify", "verify"]
-    assert entries[1]["counts"]["log_missing_log"] == 1
+    assert [entry["command"] for entry in entries] == ["sync", "verify", "verify"]
+    assert entries[2]["counts"]["log_missing_log"] == 1
 
 
 def test_a_tampered_custody_log_fails(archive, root):
@@ -130,7 +138,7 @@ def test_a_tampered_custody_log_fails(archive, root):
     log.write_text(log.read_text().replace('"log_valid":6', '"log_valid":7', 1))
     ended = verify(root)
     assert ended.code == 4
-    assert "Custody\tcustody.jsonl line 2\tINVALID:" in ended.stdout.decode()
+    assert "Custody\tcustody.jsonl line 3\tINVALID:" in ended.stdout.decode()
 
 
 def test_an_edited_manifest_does_not_make_an_edited_object_good(archive, root):
@@ -253,7 +261,7 @@ def test_what_cannot_be_verified_ends_with_3_and_is_not_called_invalid(root):
 def write_keys(root: Path) -> None:
     from trailscan.evidence.archive import Archive
 
-    Archive(str(root)).save_keys("eu-west-1", KEYS)
+    signer.keep_keys(Archive(str(root)), "eu-west-1", KEYS)
 
 
 def test_a_synced_archive_is_verified_and_what_the_sync_left_out_is_not_called_missing(case: Case):

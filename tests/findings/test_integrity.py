@@ -158,7 +158,7 @@ def test_what_lacks_its_key_is_not_verifiable_unless_cloudtrail_was_asked_for_it
     chain = build_chain(2, 1)
     unasked = judge(fetched(chain.objects), keys=KeyRing([]))
     assert wrong(unasked) == [("digest", "NOT_VERIFIABLE")] * 2 + [("log", "NOT_VERIFIABLE")] * 2
-    asked = judge(fetched(chain.objects), keys=KeyRing([], lambda region, _times: region == "eu-west-1"))
+    asked = judge(fetched(chain.objects), keys=KeyRing([], lambda region, _fingerprint, _times: region == "eu-west-1"))
     assert wrong(asked) == [("digest", "NO_KEY")] * 2 + [("log", "UNCOVERED")] * 2
 
 

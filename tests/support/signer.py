@@ -15,14 +15,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support import world
 from trailscan.evidence.archive import Archive
+from trailscan.evidence.custody import Custody
+from trailscan.evidence.key_ledger import sum_name
 from trailscan.evidence.origin import Origin
 from trailscan.evidence.places import path_of
+from trailscan.evidence.signatures import KeptKey, hash_of_key
 
 START = datetime(2026, 3, 1, 0, 14, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -247,7 +251,7 @@ def write_archive(objects: Objects, keys: Iterable[dict[str, str]], root: Path, 
 
     archive = Archive(str(root))
     archive.create()
-    archive.save_keys(region, list(keys))
+    keep_keys(archive, region, list(keys))
     with archive.lock():
         origins = list(_origins(archive, objects))
         archive.record(origins)
@@ -255,6 +259,16 @@ def write_archive(objects: Objects, keys: Iterable[dict[str, str]], root: Path, 
         intake.keep((origin, None) for origin in origins)
         intake.settle()
     return archive
+
+
+def keep_keys(archive: Archive, region: str, keys: list[dict[str, str]]) -> None:
+    """What a sync does with the keys that ListPublicKeys gave it: keep them, and note them in custody."""
+    archive.save_keys(region, keys)
+    if keys:
+        kept = [msgspec.convert(key, KeptKey) for key in keys]
+        sums = {sum_name(region, key.fingerprint): hash_of_key(key) for key in kept}
+        with archive.lock():
+            Custody(archive).append("sync", {}, {}, sums)
 
 
 def inflated(body: bytes) -> bytes:

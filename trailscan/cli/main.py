@@ -12,6 +12,7 @@ from trailscan.cli.commands import (
     coverage,
     custody,
     detect,
+    keys,
     load,
     pack,
     query,
@@ -59,6 +60,7 @@ app.command("pack", short_help="Make one file of the archive, to carry.", epilog
 app.command("unpack", short_help="Make an archive of a bundle.", epilog=unpack.EXAMPLES)(unpack.unpack)
 app.command("custody", short_help="Show what was done to the archive.", epilog=custody.EXAMPLES)(custody.custody)
 app.command("verify", short_help="Verify hashes, digests and signatures, offline.", epilog=verify.EXAMPLES)(verify.verify)
+app.add_typer(keys.app, name="keys", short_help="Show and import CloudTrail's public keys.")
 app.command("rebuild", short_help="Make the database anew from the objects.", epilog=rebuild.EXAMPLES)(rebuild.rebuild)
 
 

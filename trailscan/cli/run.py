@@ -83,11 +83,17 @@ def counts_of(loaded: Loaded) -> dict[str, int]:
     }
 
 
-def note(archive: Archive, command: str, arguments: Mapping[str, object], counts: Mapping[str, int]) -> None:
+def note(
+    archive: Archive,
+    command: str,
+    arguments: Mapping[str, object],
+    counts: Mapping[str, int],
+    sums: Mapping[str, str] | None = None,
+) -> None:
     """A line of the custody log, which the database remembers from then on; needs the archive's lock. Raises ArchiveError."""
     from trailscan.store.remembering import remember
 
-    remember(archive, Custody(archive).append(command, arguments, counts))
+    remember(archive, Custody(archive).append(command, arguments, counts, sums))
 
 
 def exit_code(damaged: int, stopped: bool) -> ExitCode:

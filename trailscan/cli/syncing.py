@@ -1,12 +1,10 @@
 """What `sync` does, once its arguments are read: list, fetch, load and report, all at the same time."""
 
-import base64
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,10 +16,11 @@ from trailscan.errors import SourceError, UsageError
 from trailscan.evidence.access import Access
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.held import Held
-from trailscan.evidence.keys import KIND_FOLDERS, Kind, parse_name
+from trailscan.evidence.key_ledger import ASKED
+from trailscan.evidence.keys import parse_name
 from trailscan.evidence.laying import Laying
 from trailscan.evidence.listing import Part, Scope, Survey, parts_of
-from trailscan.evidence.origin import Origin, name_of, naming_of
+from trailscan.evidence.origin import name_of
 from trailscan.evidence.pages import Listed
 from trailscan.evidence.s3 import Bucket
 from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
@@ -35,10 +34,6 @@ if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.store.backlog import Backlog
     from trailscan.store.database import Database
     from trailscan.store.intake import Incoming, Intake
-
-
-KEY_SLACK = timedelta(hours=2)  # around the digests, as the AWS command line allows
-DIGEST_FOLDER = next(name for name, kind in KIND_FOLDERS.items() if kind is Kind.DIGEST)
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -221,7 +216,8 @@ class _Run:
         self._missing: list[Missing] = []
         self._unlisted = 0  # objects held that the bucket does not show any more
         self._unlisted_named: list[str] = []
-        self._digests: dict[str, list[datetime]] = {}
+        self._keys_asked: dict[str, list[str]] = {}
+        self._key_sums: dict[str, str] = {}
 
     def run(self, workers: Workers | None, laying: Laying | None = None) -> int:
         """Fetch and load, then say what happened."""
@@ -284,14 +280,7 @@ class _Run:
                 if isinstance(found, Missing):
                     self._missing.append(found)
                     continue
-                self._note_digest(found)
                 yield found, failed.pop(name_of(found), None)
-
-    def _note_digest(self, origin: Origin) -> None:
-        if f"/{DIGEST_FOLDER}/" in origin.key:
-            naming = naming_of(origin.key)
-            if naming.region and naming.delivered_at:
-                self._digests.setdefault(naming.region, []).append(naming.delivered_at)
 
     def _close(self, sync: Sync, intake: "Intake", backlog: "Backlog") -> None:
         """Note what is missing, fetch the digests' keys, and say what happened; errors of the run are raised after this."""
@@ -319,7 +308,7 @@ class _Run:
     def _note(self, sync: Sync) -> None:
         """A line of the custody log: what was asked for, and what came of it."""
         wish, scope, counts = self._wish, self._wish.scope, sync.counts
-        if wish.often and not (counts.fetched or counts.missing or self._tally.loaded.objects):
+        if wish.often and not (counts.fetched or counts.missing or self._tally.loaded.objects or self._key_sums):
             return
         arguments = {
             "source": wish.source,
@@ -332,6 +321,7 @@ class _Run:
             "no_load": not wish.load,
             "deleted": wish.deleted,
             "endpoint_url": wish.access.endpoint_url,
+            ASKED: self._keys_asked,
             "stopped": self._stop() or sync.error is not None or not self._place.oddities.is_whole,
         }
         listed = {
@@ -339,40 +329,19 @@ class _Run:
             for name in ("listed", "held", "fetched", "missing", "beyond", "bytes", "changed", "repaired")
         }
         more = {"odd_listings": self._place.oddities.number, "no_longer_listed": self._unlisted}
-        note(self._archive, "sync", arguments, listed | more | counts_of(self._tally.loaded))
+        note(self._archive, "sync", arguments, listed | more | counts_of(self._tally.loaded), self._key_sums)
 
     def _say(self, lines: list[str]) -> None:
         if lines:
             self._terminal.say("\n".join(lines))
 
     def _save_keys(self) -> None:
-        """CloudTrail's public keys for the digests that came, so that they can be verified with no network."""
-        for region, moments in self._digests.items():
-            try:
-                keys = self._place.bucket.public_keys(region, *_around(moments))
-            except (SourceError, UsageError) as error:
-                self._terminal.say(f"no public keys for {region}, so its digests cannot be verified yet: {error.message}")
-                continue
-            self._archive.save_keys(region, [_storable(key) for key in keys])
-            told = f"{count(len(keys), 'public key')} saved" if keys else "CloudTrail names no public key for that time"
-            self._terminal.say(f"digests of {region}: {told}")
+        """CloudTrail's public keys for the digests that are held, so that they can be verified with no network."""
+        if self._wish.often and not self._counts.fetched:
+            return
+        from trailscan.cli.fetching_keys import fetch_keys
+        from trailscan.store.database import Database
 
-
-def _around(moments: list[datetime]) -> tuple[datetime, datetime]:
-    """The span of some digests, and the slack on both sides where the calendar has room for it."""
-    first, last = min(moments), max(moments)
-    with contextlib.suppress(OverflowError):
-        first -= KEY_SLACK
-    with contextlib.suppress(OverflowError):
-        last += KEY_SLACK
-    return first, last
-
-
-def _storable(key: dict[str, Any]) -> dict[str, str]:
-    """A public key of ListPublicKeys as it is kept: the DER bytes in base64, times in ISO 8601."""
-    return {
-        "fingerprint": key["Fingerprint"],
-        "value": base64.b64encode(key["Value"]).decode(),
-        "valid_from": key["ValidityStartTime"].isoformat(),
-        "valid_until": key["ValidityEndTime"].isoformat(),
-    }
+        database = Database(self._archive.database)
+        fetched = fetch_keys(self._place.bucket, self._archive, database, self._terminal.say)
+        self._keys_asked, self._key_sums = fetched.asked, fetched.sums

@@ -38,6 +38,8 @@ class Asked(msgspec.Struct, frozen=True):
     verbose: bool
     format: str
     output: str | None
+    public_keys: tuple[str, ...] = ()  # files or folders of keys to verify with, beside those that are kept
+    region: str | None = None  # of these keys
 
 
 def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> int:
@@ -74,24 +76,25 @@ class Verification:
         self._workers = workers
         self._terminal = terminal
         self._window = Window(asked.since, asked.until)
+        self._asked = asked
         self._read = 0
 
     def verdicts(self) -> Iterator[Verdict]:
         """Digests first, since they say what to look for in the logs."""
-        from trailscan.evidence.signatures import KeyRing, read_keys
+        from trailscan.cli.verifying_keys import gather_keys
+        from trailscan.evidence.signatures import KeyRing
         from trailscan.findings.chains import earliest_starts, judge_digests, judge_spans
         from trailscan.findings.integrity import Logs, judge_archived, judge_stranger
         from trailscan.store.kept import kept_digests, kept_logs, standing
 
         database = standing(self._database)
         recorded, strangers = _recorded(self._archive, database.known)
-        keys, flaws = read_keys(self._archive.keys)
-        for flaw in flaws:
-            yield Verdict("archive", f"keys/{flaw.file}", Status.BAD_KEY, flaw.reason)
+        gathered = gather_keys(self._archive, self._asked.public_keys, self._asked.region)
+        yield from gathered.verdicts
         held = list(self._counted(check_digests(self._workers, kept_digests(self._database), self._archive.place)))
         for kept, checked in held:
             yield judge_archived(kept, checked, recorded)
-        judged = judge_digests(held, KeyRing(keys))
+        judged = judge_digests(held, KeyRing(gathered.keys, gathered.ledger.was_asked))
         yield from (each.verdict() for each, since in earliest_starts(judged) if self._window.takes(since, each.ends_at))
         covered = covered_by(Custody(self._archive).entries(), database.spans)
         yield from judge_spans(judged, covered, database.failed, self._window)
@@ -156,7 +159,12 @@ def _keep(connection: "Connection", archive: Archive, database: "Database", aske
     """Lay the verdicts down in the archive, and the verification in its custody log; an archive may be read-only."""
     from trailscan.store.verdicts import lay_down
 
-    arguments = {"since": asked.since and asked.since.isoformat(), "until": asked.until and asked.until.isoformat()}
+    arguments: dict[str, object] = {
+        "since": asked.since and asked.since.isoformat(),
+        "until": asked.until and asked.until.isoformat(),
+    }
+    if asked.public_keys:
+        arguments["public_keys"] = list(asked.public_keys)
     try:
         with archive.lock():
             lay_down(connection, database, asked.since, asked.until)

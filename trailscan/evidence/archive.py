@@ -146,8 +146,12 @@ class Archive:
         """Keep CloudTrail's public keys of a region, beside those kept before; each is named by its `fingerprint`."""
         path = os.path.join(self.keys, f"{region}.json")
         kept: dict[str, dict[str, str]] = {}
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            kept = {key["fingerprint"]: key for key in msgspec.json.decode(file.read(), type=list[dict[str, str]])}
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                with open(path, "rb") as file:
+                    kept = {key["fingerprint"]: key for key in msgspec.json.decode(file.read(), type=list[dict[str, str]])}
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
+                self._move(path, f"{path}.unreadable")  # kept aside: it may tell who damaged it
         kept |= {key["fingerprint"]: key for key in keys}
         fresh = self._write(msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=1), None)
         self._move(fresh, path)

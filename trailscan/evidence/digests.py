@@ -5,13 +5,20 @@ Source: AWS CloudTrail User Guide, "CloudTrail digest file structure".
 """
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from trailscan.errors import TrailscanError
 
+GENERATED = "backfill-generation-timestamp"
+"""Of the metadata of a digest that was made afterwards: when."""
+
 _ALGORITHM = "SHA-256"
+_SLACK = timedelta(hours=2)  # after a digest's end, in which it is signed; as the AWS command line allows
+_LATE_SLACK = timedelta(hours=1)  # around the time at which a backfill digest was made; as it allows
+_LATE = "_backfill."
 
 
 class FormatError(TrailscanError, ValueError):
@@ -110,6 +117,27 @@ def signed_text(digest: Digest, sha256_raw: str) -> bytes:
     place = f"{digest.bucket}/{digest.key}"
     previous = "null" if digest.previous_signature is None else digest.previous_signature
     return "\n".join((digest.ends_text, place, sha256_raw, previous)).encode()
+
+
+def is_late(key: str) -> bool:
+    """Whether a digest was made afterwards, as its name tells; such digests have chains of their own."""
+    return _LATE in key.rpartition("/")[2]
+
+
+def signed_between(
+    key: str, starts_at: datetime, ends_at: datetime, metadata: Mapping[str, str] | None
+) -> tuple[datetime, datetime] | None:
+    """From when to when a digest was signed, naive UTC; None for a backfill digest that lost its time.
+
+    Source: the AWS command line asks for the keys of these times, of a backfill digest around its `GENERATED`.
+    """
+    try:
+        if not is_late(key):
+            return starts_at, ends_at + _SLACK
+        made = moment_of((metadata or {}).get(GENERATED))
+        return None if made is None else (made - _LATE_SLACK, made + _LATE_SLACK)
+    except OverflowError:
+        return None
 
 
 def _log(log: _Log) -> DigestedLog:

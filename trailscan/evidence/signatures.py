@@ -85,9 +85,9 @@ class NoKey(ValueError):
 
 
 class KeyRing:
-    """The keys that are held, by fingerprint. `asked` tells whether CloudTrail gave all its keys of a region and time."""
+    """The keys that are held, by fingerprint. `asked` tells whether CloudTrail was asked for one, and has it not."""
 
-    def __init__(self, keys: Iterable[PublicKey], asked: "Callable[[str, Times], bool] | None" = None) -> None:
+    def __init__(self, keys: Iterable[PublicKey], asked: "Callable[[str, str, Times], bool] | None" = None) -> None:
         self._keys: dict[str, list[PublicKey]] = {}
         self._loaded: dict[tuple[str, bytes], RSAPublicKey] = {}
         self._asked = asked
@@ -109,7 +109,7 @@ class KeyRing:
         held = self._keys.get(fingerprint, [])
         of_region = [key for key in held if key.is_of(region)]
         if not of_region:
-            was_asked = region is not None and times is not None and self._asked is not None and self._asked(region, times)
+            was_asked = bool(region and times and self._asked and self._asked(region, fingerprint, times))
             raise NoKey(named + _why_none(held, was_asked), was_asked)
         in_time = [key for key in of_region if key.is_valid_in(times)]
         if not in_time:
@@ -148,9 +148,14 @@ def _span(key: PublicKey) -> str:
     return f"from {key.valid_from or 'the beginning'} to {key.valid_until or 'the end'}, UTC"
 
 
+def fingerprint_of(der: bytes) -> str:
+    """What CloudTrail calls a key: the MD5 of its DER bytes, hex."""
+    return hashlib.md5(der, usedforsecurity=False).hexdigest()
+
+
 def load_key(key: PublicKey) -> RSAPublicKey:
     """A kept key made ready, from PKCS#1 or SubjectPublicKeyInfo. Raises BadKey where it is not the one it says."""
-    actual = hashlib.md5(key.der, usedforsecurity=False).hexdigest()
+    actual = fingerprint_of(key.der)
     if actual != key.fingerprint:
         raise BadKey(f"the key kept as {key.fingerprint[:64]} has the fingerprint {actual}: it was altered")
     try:

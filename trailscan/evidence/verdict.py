@@ -39,6 +39,7 @@ GONE = frozenset({Status.MISSING_LOG, Status.MISSING_DIGEST})
 
 COPIED = "a copy, which CloudTrail delivered as"
 OUT_OF_ORDER = "out of order: the digest that it names as the one before ends no earlier"
+UNKNOWN_KEY = "its key is one that custody does not know"
 """Notes in the messages of valid digests, by which a report counts them."""
 
 

@@ -7,12 +7,12 @@ names. Source: AWS CloudTrail User Guide, "CloudTrail digest file structure".
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from trailscan.evidence.digests import Digest, moment_of, signed_text
-from trailscan.evidence.signatures import ALGORITHM, BadKey, KeyRing, NoKey, Times
+from trailscan.evidence.digests import GENERATED, Digest, is_late, signed_between, signed_text
+from trailscan.evidence.signatures import ALGORITHM, BadKey, KeyRing, NoKey
 from trailscan.evidence.verdict import COPIED, OUT_OF_ORDER, UNCHECKED, Status, Verdict
 from trailscan.findings.whereabouts import Place, beside, could_be, name_in, place_of, place_url, tail_in, url_of
 from trailscan.records.checking import Checked, Kept, flaw_of_format
@@ -21,10 +21,6 @@ Covered = Callable[[Place, datetime | None], bool]
 """Whether what was fetched would have held the object of this bucket and key, delivered at this time."""
 
 Finding = tuple[Status, str]
-GENERATED = "backfill-generation-timestamp"
-KEY_SLACK = timedelta(hours=2)  # after a digest's end, in which it is signed; as the AWS command line allows
-LATE_KEY_SLACK = timedelta(hours=1)  # around the time at which a backfill digest was made; as it allows
-_LATE = "_backfill."
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -149,11 +145,6 @@ def previous_of(digest: Digest) -> Place | None:
     return digest.previous_bucket, digest.previous_key
 
 
-def is_late(url: str) -> bool:
-    """Whether a digest was made afterwards, as its name tells; such digests have chains of their own."""
-    return _LATE in url.rpartition("/")[2]
-
-
 def _lent(held: Sequence[tuple[Kept, Checked]]) -> Mapping[Place, set[str]]:
     """The signatures under which digests are named by those after them."""
     found: dict[Place, set[str]] = defaultdict(set)
@@ -205,8 +196,9 @@ def _by_signature(
     kept: Kept, digest: Digest, sha256_raw: str, lent: Collection[str], ring: KeyRing, chain: Chain | None
 ) -> Finding:
     """Judge by the signature kept with the digest, and where none was kept by those that its successors hold."""
+    times = signed_between(digest.key, digest.starts_at, digest.ends_at, kept.origin.metadata)
     try:
-        signed, note = ring.verifier(digest.fingerprint, chain.region if chain else None, _signed_in(kept, digest))
+        signed, note = ring.verifier(digest.fingerprint, chain.region if chain else None, times)
     except NoKey as error:
         return Status.NO_KEY if error.is_known else Status.NOT_VERIFIABLE, str(error)
     except BadKey as error:
@@ -248,17 +240,6 @@ def _by_lent(is_lent: bool, lent: Collection[str], was_delivered: bool) -> Findi
 def _was_delivered(kept: Kept, digest: Digest) -> bool:
     """Whether it lies where CloudTrail delivered it, always with its signature; a copy may have lost that."""
     return place_of(kept.origin) == (digest.bucket, digest.key)
-
-
-def _signed_in(kept: Kept, digest: Digest) -> Times | None:
-    """When a digest was signed, as far as it can be told: None for a backfill digest that lost its time."""
-    try:
-        if not is_late(digest.key):
-            return digest.starts_at, digest.ends_at + KEY_SLACK
-        made = moment_of((kept.origin.metadata or {}).get(GENERATED))
-        return None if made is None else (made - LATE_KEY_SLACK, made + LATE_KEY_SLACK)
-    except OverflowError:
-        return None
 
 
 def with_note(message: str, note: str) -> str:

@@ -15,7 +15,7 @@ from trailscan.evidence.digests import Digest, FormatError, parse_digest
 from trailscan.evidence.folder import read_bytes
 from trailscan.evidence.local import LocalObject
 from trailscan.evidence.origin import naming_of
-from trailscan.evidence.verdict import INVALID, UNCHECKED, names_of
+from trailscan.evidence.verdict import INVALID, UNCHECKED, UNKNOWN_KEY, names_of
 from trailscan.findings.whereabouts import Place, beside, could_be, name_in, tail_of
 from trailscan.records.inflate import inflate
 from trailscan.store.database import Connection, run
@@ -35,7 +35,7 @@ CREATE OR REPLACE TEMP TABLE unreadable (object_id BIGINT)
 DIGEST_NAME = r"regexp_extract({}, '(\d{{12}}_CloudTrail-Digest_[^/\\!]*_\d{{8}}T\d{{6}}Z(_backfill)?)[^/\\!]*$', 1)"
 CHAIN = rf"regexp_replace({DIGEST_NAME}, '_\d{{{{8}}}}T\d{{{{6}}}}Z', '')"
 JUDGED = """
-  SELECT v.object_id, v.kind, v.status FROM verdicts v JOIN objects o ON o.object_id = v.object_id
+  SELECT v.object_id, v.kind, v.status, v.message FROM verdicts v JOIN objects o ON o.object_id = v.object_id
   WHERE o.fetched_at IS NULL OR coalesce(o.fetched_at <= (SELECT value::TIMESTAMP FROM about WHERE name = 'verified_at'), true)
 """
 """Verdicts on what is held now: those on an object that was fetched again since say nothing of it."""
@@ -45,7 +45,8 @@ JUDGED = """
 _DIGESTS = f"""
 WITH judged AS (
   SELECT object_id, bool_or(status IN {names_of(INVALID)}) AS invalid,
-         bool_or(status IN ({", ".join(f"'{name}'" for name in names_of(UNCHECKED))})) AS unchecked,
+         bool_or(status IN ({", ".join(f"'{name}'" for name in names_of(UNCHECKED))}) OR contains(message, '{UNKNOWN_KEY}'))
+           AS unchecked,
          bool_or(kind = 'digest' AND status = 'VALID') AS valid
   FROM ({JUDGED}) WHERE kind IN ('digest', 'archive') GROUP BY object_id
 )

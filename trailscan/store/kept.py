@@ -21,9 +21,9 @@ _PORTION = f"""SELECT {_COLUMNS}, {_IS_DIGEST} FROM objects
                WHERE object_id > ? AND status <> 'failed' AND {_IS_DIGEST} = ? ORDER BY object_id LIMIT {PORTION}"""
 
 
-def kept_digests(database: Database) -> Iterator[Kept]:
-    """The digests that are held, also those that lie among the logs and were recognised when they were read."""
-    return _kept(database, True)
+def kept_digests(database: Database, after: int = -1) -> Iterator[Kept]:
+    """The digests that are held, past an object's id; also what lies among the logs and was recognised when it was read."""
+    return _kept(database, True, after)
 
 
 def kept_logs(database: Database) -> Iterator[Kept]:
@@ -53,8 +53,7 @@ def spans_of(connection: Connection) -> dict[str, tuple[datetime, datetime]]:
     return {bucket: (first, last) for bucket, first, last in run(connection, span) if bucket and first}
 
 
-def _kept(database: Database, digests: bool) -> Iterator[Kept]:
-    last = -1
+def _kept(database: Database, digests: bool, last: int = -1) -> Iterator[Kept]:
     while True:
         with database.reading() as connection:
             rows = run(connection, _PORTION, [last, digests])

@@ -10,6 +10,7 @@ EXAMPLES = """\b
 Examples:
   trailscan verify
   trailscan verify --since 2026-03-01 --until 2026-03-08 --verbose
+  trailscan verify --public-keys eu-west-1.json
   trailscan verify --archive case-17 --format csv -o verdicts.csv"""
 
 
@@ -17,6 +18,13 @@ def verify(
     since: options.Since = None,
     until: options.Until = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Name what is valid, too.")] = False,
+    public_keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--public-keys", metavar="PATH", help="Verify with the keys of this file, folder or archive, too.  [repeatable]"
+        ),
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="The region of these keys.")] = None,
     output_format: options.Tabular = options.TabularFormat.TABLE,
     output: options.Output = None,
     jobs: options.Jobs = None,
@@ -28,10 +36,11 @@ def verify(
 
     Every object is compared with the SHA-256 it was taken in with. Every digest is checked by place, signature and the
     digests around it, with the public keys that sync saved, and every log against the digest that lists it. --since and
-    --until choose digests by the time of delivery they span. Exit code 4 when anything is invalid or missing.
+    --until choose digests by the time of delivery they span. Exit code 4 when anything is invalid or missing, 3 when a digest
+    could not be verified for want of its key or signature.
     """
     from trailscan.cli.asking import moment
     from trailscan.cli.verifying import Asked, verify_archive
 
-    asked = Asked(moment(since), moment(until), verbose, output_format.value, output)
+    asked = Asked(moment(since), moment(until), verbose, output_format.value, output, tuple(public_keys or ()), region)
     raise typer.Exit(verify_archive(options.archive_root(archive), asked, jobs, quiet))
