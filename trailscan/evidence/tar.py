@@ -216,7 +216,7 @@ class _Reader:
         flag = block[156:157]
         if flag == b"S" or any(key.startswith(b"GNU.sparse.") for key in self._own):
             return Kind.SPARSE
-        if flag in b"0\0" and self._name(block).endswith("/"):
+        if flag == b"\0" and self._name(block).endswith("/"):  # how v7 wrote a folder
             return Kind.FOLDER
         return Kind.FILE if flag in b"07\0" else Kind.FOLDER if flag == b"5" else Kind.OTHER
 
