@@ -39,7 +39,7 @@ def entries(root):
 def test_load_and_rebuild_leave_a_line_each(root, tmp_path):
     load, rebuild = entries(root)
     assert load.command == "load"
-    assert load.arguments == {"paths": [str(tmp_path / "logs")], "only": [], "stopped": False}
+    assert load.arguments == {"paths": [str(tmp_path / "logs")], "only": [], "copy": False, "stopped": False}
     assert (load.counts["found"], load.counts["loaded"], load.counts["problems"]) == (1, 4, 0)
     assert (load.manifest.start, load.manifest.end) == (0, (root / "manifest.jsonl").stat().st_size)
     assert (rebuild.command, rebuild.counts["loaded"]) == ("rebuild", 4)

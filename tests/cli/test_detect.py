@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from tests.fixtures.invented import ANA, BEN, NODE, call, denied, event_id, iam_user, start, terminate
 from tests.search.running import trailscan
+from tests.support.deliveries import take_in
 from tests.support.world import object_bytes
 from tests.test_frame import talkers_in
 from trailscan.evidence.archive import Archive
@@ -53,9 +54,8 @@ def rules(tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
     root = tmp_path_factory.mktemp("case") / "archive"
-    (root / "objects" / "trail").mkdir(parents=True)
-    (root / "objects" / "trail" / "one.json.gz").write_bytes(object_bytes(RECORDS[:3]))
-    (root / "objects" / "trail" / "two.json.gz").write_bytes(object_bytes(RECORDS[3:] + RECORDS[:1]))
+    take_in(root, "trail", "one.json.gz", object_bytes(RECORDS[:3]))
+    take_in(root, "trail", "two.json.gz", object_bytes(RECORDS[3:] + RECORDS[:1]))
     assert trailscan("rebuild", "--archive", root, "--jobs", 1).code == 0
     return root
 
@@ -254,7 +254,7 @@ def test_running_rules_imports_nothing_that_can_talk(archive, rules):
 
 
 def test_damage_sets_the_exit_code(archive, rules):
-    (archive / "objects" / "trail" / "cut.json.gz").write_bytes(object_bytes(RECORDS)[:-60])
+    take_in(archive, "trail", "cut.json.gz", object_bytes(RECORDS)[:-60])
     trailscan("rebuild", "--archive", archive, "--jobs", 1)
     ended = trailscan("detect", "--archive", archive, "--rules", rules)
     assert (ended.code, "; 1 object damaged (trailscan status)" in ended.stderr) == (3, True)
@@ -266,7 +266,7 @@ def test_nothing_that_steers_a_terminal_is_printed_and_nothing_runs_in_a_spreads
     (tmp_path / "surrogate.json").write_bytes(json.dumps(rule | {"Name": "=\ud800"}).encode())
     who = {**ANA, "userName": HOSTILE, "arn": HOSTILE}
     record = start("s", f"{HOSTILE}-1", HOSTILE, who=who, sourceIPAddress=HOSTILE, userAgent=HOSTILE)
-    (archive / "objects" / "trail" / "hostile.json.gz").write_bytes(object_bytes([record]))
+    take_in(archive, "trail", "hostile.json.gz", object_bytes([record]))
     trailscan("rebuild", "--archive", archive, "--jobs", 1)
     for words in ([], ["--by", "title"], ["--list"], ["--rule", HOSTILE + "x"], ["-f", "json"]):
         ended = trailscan("detect", "--archive", archive, "--rules", tmp_path, *words)

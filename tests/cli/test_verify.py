@@ -253,7 +253,7 @@ def test_what_cannot_be_verified_ends_with_3_and_is_not_called_invalid(root):
     assert "0/3 digest files valid, 3/3 digest files NOT_VERIFIABLE" in said
     assert "NOT_VERIFIABLE: 3 digest files held, and what it takes to verify it is not" in said
     assert "INVALID" not in said
-    assert "3 digests and keys could not be verified" in ended.stderr
+    assert "3 digests, keys and files could not be verified" in ended.stderr
     path_of(root, CHAIN.logs[0]).unlink()
     assert verify(root).code == 4
 

@@ -9,6 +9,7 @@ import pytest
 from tests.findings.sql_rule import Book, sql_rule
 from tests.fixtures.invented import BEN, NODE, call, event_id, start
 from tests.search.running import trailscan
+from tests.support.deliveries import take_in
 from tests.support.world import object_bytes
 from trailscan.errors import ArchiveBusy, UsageError
 from trailscan.evidence.archive import Archive
@@ -40,8 +41,7 @@ def archive(loaded, tmp_path):
 
 def put(root, name, records):
     """An object more in an archive, and its database made anew."""
-    (root / "objects" / "trail").mkdir(parents=True, exist_ok=True)
-    (root / "objects" / "trail" / f"{name}.json.gz").write_bytes(object_bytes(records))
+    take_in(root, "trail", f"{name}.json.gz", object_bytes(records))
     assert trailscan("rebuild", "--archive", root, "--jobs", 1).code == 0
 
 

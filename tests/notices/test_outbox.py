@@ -10,6 +10,7 @@ import pytest
 
 from tests.notices.making import SHELL
 from tests.search.running import trailscan
+from tests.support.deliveries import take_in
 from tests.support.world import object_bytes
 from trailscan.errors import ArchiveBusy
 from trailscan.evidence.archive import Archive
@@ -41,8 +42,7 @@ class Kept:
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
     root = tmp_path_factory.mktemp("case") / "archive"
-    (root / "objects" / "trail").mkdir(parents=True)
-    (root / "objects" / "trail" / "one.json.gz").write_bytes(object_bytes([SHELL]))
+    take_in(root, "trail", "one.json.gz", object_bytes([SHELL]))
     assert trailscan("rebuild", "--archive", root, "--jobs", 1).code == 0
     return root
 

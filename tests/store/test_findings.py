@@ -8,6 +8,7 @@ import pytest
 
 from tests.fixtures.invented import ACCOUNT, call, event_id, start, without
 from tests.search.running import trailscan
+from tests.support.deliveries import take_in
 from tests.support.world import object_bytes
 from trailscan.evidence.archive import Archive
 from trailscan.store import findings as stored
@@ -22,9 +23,8 @@ RECORDS = [start("a", "ana-1"), call("b", "StopLogging"), without(call("c", "Del
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
     root = tmp_path_factory.mktemp("case") / "archive"
-    (root / "objects" / "trail").mkdir(parents=True)
-    (root / "objects" / "trail" / "one.json.gz").write_bytes(object_bytes(RECORDS))
-    (root / "objects" / "trail" / "two.json.gz").write_bytes(object_bytes(RECORDS[1:2] + RECORDS[:1]))
+    take_in(root, "trail", "one.json.gz", object_bytes(RECORDS))
+    take_in(root, "trail", "two.json.gz", object_bytes(RECORDS[1:2] + RECORDS[:1]))
     assert trailscan("rebuild", "--archive", root, "--jobs", 1).code == 0
     return root
 

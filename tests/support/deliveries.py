@@ -14,6 +14,9 @@ from typing import Any
 import orjson
 
 from tests.support import world
+from trailscan.evidence.archive import Archive
+from trailscan.evidence.origin import Origin
+from trailscan.records.inflate import sha256_raw
 
 ACCOUNT, REGION, BUCKET = world.ACCOUNT, world.REGION, "example-trail"
 
@@ -27,7 +30,7 @@ class Log:
 
 
 class Deliveries:
-    """What a trail delivered, below `root`/objects, ready for `trailscan rebuild --archive root`."""
+    """What a trail delivered, below `root`/objects and on record, ready for `trailscan rebuild --archive root`."""
 
     def __init__(self, root: Path, bucket: str = BUCKET) -> None:
         self.root, self.bucket = root, bucket
@@ -93,7 +96,21 @@ class Deliveries:
 
     def put(self, key: str, data: bytes) -> str:
         """Any object."""
-        path = self.root / "objects" / self.bucket / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return key
+        return take_in(self.root, self.bucket, key, data)
+
+
+def take_in(root: Path, bucket: str, key: str, data: bytes) -> str:
+    """Lay an object into the archive at `root` and record it, as a sync does; in place of one of the same key."""
+    archive = Archive(str(root))
+    archive.create()
+    known = [origin for origin, _ in archive.recorded()]
+    path = f"objects/{bucket}/{key}"
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(data)
+    sums = hashlib.sha256(data).hexdigest(), sha256_raw(data)
+    fresh = Origin("s3", key, path, len(data), bucket=bucket, etag=sums[0][:32], sha256=sums[0], sha256_raw=sums[1])
+    if any(origin.path == path for origin in known):
+        (root / "manifest.jsonl").unlink()
+        archive.record([origin for origin in known if origin.path != path])
+    archive.record([fresh])
+    return key

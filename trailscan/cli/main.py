@@ -17,6 +17,7 @@ from trailscan.cli.commands import (
     pack,
     query,
     rebuild,
+    relocate,
     sessions,
     show,
     status,
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.command("sync", short_help="Copy CloudTrail from S3 into the archive, and load it.", epilog=sync.EXAMPLES)(sync.sync)
 app.command("load", short_help="Load local files, folders, .tar and .zip.", epilog=load.EXAMPLES)(load.load)
+app.command("relocate", short_help="Say where loaded files lie now.", epilog=relocate.EXAMPLES)(relocate.relocate)
 app.command("query", short_help="Find events, in the archive or straight in files.", epilog=query.EXAMPLES)(query.query)
 app.command("sessions", short_help="Show who opened a shell on which machine.", epilog=sessions.EXAMPLES)(sessions.sessions)
 app.command("show", short_help="Show one event or session whole, with its provenance.", epilog=show.EXAMPLES)(show.show)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from trailscan.cli.evidence_found import Evidence
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.words import funnels
@@ -16,8 +17,11 @@ if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.store.salvage import Salvaged
 
 
-def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: bool) -> int:
-    """Load everything that the archive holds into a new database, put it in the old one's place, and give the exit code."""
+def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: bool, accept_altered: bool = False) -> int:
+    """Load everything that the archive holds into a new database, put it in the old one's place, and give the exit code.
+
+    What does not have the SHA-256 that was recorded is named and not loaded, but with `accept_altered`.
+    """
     terminal, archive = Terminal(quiet), Archive(root)
     archive.must_exist()
     with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
@@ -31,24 +35,29 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
             old, fresh = Database(archive.database), Database(fresh_path(archive.database))
             wipe(fresh.path)
             try:
-                saved = salvage(old)
+                saved, evidence = salvage(old), Evidence(archive)
                 fresh.make()
-                intake = Intake(archive, workers, only, stop.is_set, fresh)
+                intake = Intake(archive, workers, only, stop.is_set, fresh, accept_altered=accept_altered)
                 tally = Tally(terminal)
-                for loaded in intake.load((origin, None) for origin in archive.everything()):
+                for loaded in intake.load(evidence.recorded(), lambda: False):
                     tally.add(loaded)
+                for loaded in intake.load(evidence.strays(), fresh=True):
+                    tally.add(loaded)
+                intake.note_problems(evidence.problems)
                 if stop.is_set():
                     terminal.say("stopped: the database is as it was")
                     return exit_code(0, stopped=True)
                 intake.settle()
                 dismiss(fresh, dismissed_in(Custody(archive).entries()))
+                counts = counts_of(tally.loaded) | evidence.counts(fresh)
                 moved = _replace(old, fresh, saved, tally.loaded)
             finally:
                 wipe(fresh.path)
-            note(archive, "rebuild", {"only": only}, counts_of(tally.loaded))
-    lines = [*funnels.of_rebuild(tally), *funnels.of_lines(intake.unreadable)]
+            note(archive, "rebuild", {"only": only, "accept_altered": accept_altered}, counts)
+    lines = [*funnels.of_rebuild(tally), *evidence.report(accept_altered), *funnels.of_lines(intake.unreadable)]
     terminal.say("\n".join([*lines, *funnels.of_carried(saved.findings, saved.lost, moved)]))
-    return exit_code(tally.loaded.flawed_objects + len(intake.unreadable), stopped=False)
+    flawed = tally.loaded.flawed_objects + len(evidence.problems) + len(evidence.flaws) + len(intake.unreadable)
+    return exit_code(flawed, stopped=False)
 
 
 def _replace(old: "Database", fresh: "Database", saved: "Salvaged", loaded: Loaded) -> str | None:

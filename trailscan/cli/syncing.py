@@ -24,6 +24,7 @@ from trailscan.evidence.origin import name_of
 from trailscan.evidence.pages import Listed
 from trailscan.evidence.s3 import Bucket
 from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
+from trailscan.records.inflate import sha256_raw
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 from trailscan.search.table import Column, Row, Table
@@ -65,7 +66,7 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
     name, prefix = bucket_and_prefix(wish.source)
     named = named_objects(name, prefix, wish.keys)
     with contextlib.ExitStack() as stack:
-        archive = Archive(root)
+        archive = Archive(root, sha256_raw)
         workers = laying = None
         if not wish.dry_run:
             laying = stack.enter_context(Laying(archive))

@@ -15,7 +15,9 @@ from trailscan.errors import ArchiveError
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.held import Held
-from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.evidence.local import Problem
+from trailscan.evidence.manifest import mark_of
+from trailscan.evidence.origin import Origin, bytes_of, name_of, state_of
 from trailscan.evidence.scopes import covered_by
 from trailscan.evidence.verdict import Status, Verdict
 from trailscan.records.checking import Checked, Kept, check_digests, check_logs
@@ -23,6 +25,7 @@ from trailscan.records.workers import Workers
 from trailscan.views.amounts import count
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
+    from trailscan.findings.integrity import Recorded
     from trailscan.search.verdicts import Tally
     from trailscan.store.database import Connection, Database
 
@@ -103,10 +106,19 @@ class Verification:
             yield judge_archived(kept, checked, recorded)
             yield from logs.judge(kept, checked)
         yield from logs.missing(covered, database.failed)
-        yield from (judge_stranger(each, os.path.exists(self._archive.place(each.path))) for each in strangers)
+        yield from (judge_stranger(each, os.path.exists(self._archive.place(bytes_of(each)))) for each in strangers)
+        yield from self._strays()
         for line in self._archive.unreadable_lines():
             yield Verdict("archive", f"manifest.jsonl line {line}", Status.INVALID_FORMAT, UNREADABLE)
         yield from _custody(self._archive, self._database)
+
+    def _strays(self) -> Iterator[Verdict]:
+        """What lies among the objects and no line of the manifest knows."""
+        from trailscan.findings.integrity import judge_stray
+
+        problems: list[Problem] = []
+        yield from (judge_stray(stray.path) for stray in self._archive.strays(problems))
+        yield from (judge_stray(problem.path, problem.reason) for problem in problems)
 
     def _counted(self, checked: Iterable[tuple[Kept, Checked]]) -> Iterator[tuple[Kept, Checked]]:
         for each in checked:
@@ -115,19 +127,24 @@ class Verification:
             yield each
 
 
-def _recorded(archive: Archive, known: Held) -> tuple[Held, list[Origin]]:
-    """The hash that the manifest holds of each version of each object, and the objects of which the database knows nothing."""
+def _recorded(archive: Archive, known: Held) -> "tuple[Recorded, list[Origin]]":
+    """What the manifest holds of each version of each object, and the objects of which the database knows nothing."""
+    from trailscan.findings.integrity import Recorded
+
     strangers: list[Origin] = []
+    late: dict[int, Origin] = {}
 
     def hashes() -> Iterator[tuple[str, str]]:
-        for origin, _ in archive.recorded():
+        for origin in archive.versions():
             name, state = name_of(origin), state_of(origin)
             if not known.has(name, state):
                 strangers.append(origin)
+            if origin.hashed_at is not None or origin.stray:
+                late[mark_of(origin)] = origin
             if origin.sha256 is not None:
                 yield f"{name}\0{state}", origin.sha256
 
-    return Held(hashes()), strangers
+    return Recorded(Held(hashes()), late), strangers
 
 
 def _custody(archive: Archive, database: "Database") -> Iterator[Verdict]:

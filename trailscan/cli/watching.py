@@ -24,6 +24,7 @@ from trailscan.evidence.archive import Archive
 from trailscan.evidence.queue import Queue, checked
 from trailscan.notices.notifier import Notifier
 from trailscan.notices.targets import parse
+from trailscan.records.inflate import sha256_raw
 from trailscan.records.needles import Needles
 from trailscan.records.workers import Workers
 from trailscan.store.database import Database
@@ -62,7 +63,7 @@ def watch_bucket(plan: Plan, root: str, quiet: bool) -> int:
         checked(plan.queue)
     notifiers = parse(plan.notify, plan.wish.access)
     book = read_rules(plan.rules)
-    archive, terminal = Archive(root), Terminal(quiet)
+    archive, terminal = Archive(root, sha256_raw), Terminal(quiet)
     with interruptible() as stop, terminal.clean():
         return _Watch(plan, archive, book, notifiers, terminal, stop).run()
 

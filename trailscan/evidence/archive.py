@@ -12,22 +12,26 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from trailscan.errors import ArchiveBusy, ArchiveError, NoArchive, UnsafeKey, of_system
-from trailscan.evidence.bundle import LOADED, is_elsewhere, loaded_name
-from trailscan.evidence.folder import find_objects
+from trailscan.evidence.bundle import LOADED, copy_name, is_elsewhere, loaded_name
+from trailscan.evidence.folder import every_name
+from trailscan.evidence.held import fingerprint
 from trailscan.evidence.leftovers import sweep_archive
-from trailscan.evidence.local import LocalObject, Survey
-from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.evidence.local import Problem, printable
+from trailscan.evidence.manifest import versions
+from trailscan.evidence.origin import Origin, is_text
 from trailscan.evidence.places import key_of
 from trailscan.evidence.windows import HISTORY, parse_window
 
 OBJECTS = "objects"  # the folder that holds what S3 held, as `<bucket>/<key>`
+_PIECE = 1 << 20
 _LONGEST_LINE = 1 << 20  # bytes; keys have at most 1,024, metadata 2 KB
 _MOST_LINES = 1_000  # lines of the manifest that are named as unreadable
 _encode = msgspec.json.Encoder().encode
@@ -35,12 +39,14 @@ _decode = msgspec.json.Decoder(Origin).decode
 
 
 Arrived = tuple[str, bytes, datetime | None]  # the path to lay it under, its bytes, S3's time of change
+Laid = tuple[str, str, str | None]  # the path it lies under, the SHA-256 of its bytes, and of these inflated, hex
 
 
 class Archive:
-    """The folder at `root`."""
+    """The folder at `root`. `sha256_raw` gives the hash of an object's inflated bytes, for who puts objects into it."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, sha256_raw: Callable[[bytes], str] | None = None) -> None:
+        self.sha256_raw = sha256_raw
         self.root = os.path.abspath(root)
         self.objects = os.path.join(self.root, OBJECTS)
         self.keys = os.path.join(self.root, "keys")
@@ -134,9 +140,27 @@ class Archive:
         self._laid = True
         self._move(self._write(data, last_modified), os.path.join(self.root, path))
 
-    def put_all(self, arrived: Sequence[Arrived]) -> list[tuple[str, str]]:
+    def put_all(self, arrived: Sequence[Arrived]) -> list[Laid]:
         """Put objects, one after the other; returns their paths and SHA-256s."""
-        return [self.put(path, data, last_modified) for path, data, last_modified in arrived]
+        return [(*self.put(*each), self.sha256_raw(each[1]) if self.sha256_raw else None) for each in arrived]
+
+    def copy(self, path: str) -> str:
+        """Copy a file from elsewhere into the archive; returns the path of the copy, relative to the archive.
+
+        Its name tells its content too, so that a later version lies beside it. Raises OSError.
+        """
+        self._laid = True
+        fresh = self._fresh_name()
+        digest = hashlib.sha256()
+        with open(path, "rb") as source, open(fresh, "xb") as target:
+            while piece := source.read(_PIECE):
+                digest.update(piece)
+                target.write(piece)
+        shutil.copystat(path, fresh)
+        os.chmod(fresh, 0o644)
+        name = copy_name(path, digest.hexdigest())
+        self._move(fresh, os.path.join(self.root, name))
+        return name
 
     def note_laid(self) -> None:
         """Somebody else puts objects on this one's behalf: `flush` must reach them."""
@@ -161,14 +185,16 @@ class Archive:
         with open(self.manifest, "ab") as file:
             file.write(b"".join(_encode(origin) + b"\n" for origin in origins))
 
-    def recorded(self, start: int = 0) -> Iterator[tuple[Origin, int]]:
-        """The manifest's origins from a byte offset on, each with the offset after it."""
+    def recorded(self, start: int = 0, end: int | None = None) -> Iterator[tuple[Origin, int]]:
+        """The manifest's origins from a byte offset on, up to another, each with the offset after it."""
         if not os.path.exists(self.manifest):
             return
         with open(self.manifest, "rb") as file:
             file.seek(start)
             for line in file:
                 start += len(line)
+                if end is not None and start > end:
+                    return
                 origin = _origin_in(line)
                 if origin is not None:
                     yield origin, start
@@ -184,20 +210,22 @@ class Archive:
             before = file.read(start).count(b"\n") if bad else 0
         return [before + at for at in bad]
 
-    def everything(self) -> Iterator[Origin]:
-        """Every object that was ever taken in, each version once; and what lies in `objects/` but not in the manifest."""
-        seen: set[tuple[str, str]] = set()
-        paths: set[str] = set()
-        for origin, _ in self.recorded():
-            version = (name_of(origin), state_of(origin))
-            if version not in seen:
-                seen.add(version)
-                paths.add(origin.path)
-                yield origin
-        for found in find_objects([self.objects], Survey()):
-            path = os.path.relpath(found.path, self.root)
-            if path not in paths:
-                yield _origin_of_stray(path, found)
+    def versions(self) -> Iterator[Origin]:
+        """Every object that was ever taken in, each version once, with all that the manifest says of it now."""
+        end = self.manifest_size()
+        return versions(lambda: (origin for origin, _ in self.recorded(0, end)))
+
+    def strays(self, problems: list[Problem]) -> Iterator[Origin]:
+        """What lies in `objects/` and no line of the manifest knows; what is no file, or has no name, goes to `problems`."""
+        paths = {fingerprint(origin.path) for origin, _ in self.recorded()}
+        for name in every_name(self.objects, problems):
+            path = f"{OBJECTS}/{name}"
+            if fingerprint(path) not in paths:
+                stray = _stray(path, os.path.join(self.root, path))
+                if isinstance(stray, Problem):
+                    problems.append(stray)
+                else:
+                    yield stray
 
     def manifest_size(self) -> int:
         """Bytes in the manifest."""
@@ -259,7 +287,7 @@ class Archive:
         return "/".join(parts)
 
     def _write(self, data: bytes, last_modified: datetime | None) -> str:
-        fresh = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
+        fresh = self._fresh_name()
         descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
         try:
             written = 0
@@ -271,6 +299,9 @@ class Archive:
             seconds = last_modified.replace(tzinfo=UTC).timestamp()
             os.utime(fresh, (seconds, seconds))
         return fresh
+
+    def _fresh_name(self) -> str:
+        return os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
 
     def _move(self, fresh: str, final: str) -> None:
         folder = os.path.dirname(final)
@@ -303,15 +334,19 @@ def _is_torn(unfinished: bytes) -> bool:
     return False
 
 
-def _origin_of_stray(path: str, found: LocalObject) -> Origin:
+def _stray(path: str, place: str) -> Origin | Problem:
     """An object in the archive that the manifest does not know: its path still tells bucket and key."""
+    found = os.lstat(place)
+    if not stat.S_ISREG(found.st_mode) or not is_text(path):
+        why = "its name is not UTF-8" if stat.S_ISREG(found.st_mode) else "neither a file nor a folder"
+        return Problem(printable(path), f"{why}, and no line of the manifest knows it")
     try:
         bucket, key = key_of(path.partition("/")[2])
     except UnsafeKey:
-        return Origin("file", path, found.path, found.bytes)
+        return Origin("file", path, path, found.st_size, stray=True)
     if parse_window(f"{bucket}/{key}"):
-        return Origin(HISTORY, f"{bucket}/{key}", path, found.bytes)
-    return Origin("s3", key, path, found.bytes, bucket=bucket)
+        return Origin(HISTORY, f"{bucket}/{key}", path, found.st_size, stray=True)
+    return Origin("s3", key, path, found.st_size, bucket=bucket, stray=True)
 
 
 def sync_filesystem(path: str) -> None:

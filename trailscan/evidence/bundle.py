@@ -103,7 +103,16 @@ def unsafe(name: str) -> str:
 
 def loaded_name(path: str) -> str:
     """The member for a file whose own path cannot be its name: `loaded/<of its path's SHA-256>/<its last part made safe>`."""
-    mark = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return _below_loaded(path, path)
+
+
+def copy_name(path: str, sha256: str) -> str:
+    """The same for a copy that was taken into the archive; one of other bytes (whose SHA-256 this is, hex) has another name."""
+    return _below_loaded(path, f"{sha256} {path}")
+
+
+def _below_loaded(path: str, marked: str) -> str:
+    mark = hashlib.sha256(marked.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     last = re.split(r"[\\/]" if _WINDOWS_PATH.match(path) else "/", path)[-1]
     try:
         return f"{LOADED}/{path_of(mark, last)}"

@@ -63,6 +63,22 @@ def read_bytes(obj: LocalObject, limit: int = LARGEST) -> bytes:
         raise SourceError(f"cannot read {display_name(obj)}: {cause(error)}") from error
 
 
+def every_name(folder: str, problems: list[Problem]) -> Iterator[str]:
+    """The path of everything below a folder that is no folder, relative to it with "/", in order of names.
+
+    A folder that cannot be listed goes to `problems`.
+    """
+
+    def note(error: OSError) -> None:
+        problems.append(Problem(printable(str(error.filename)), cause(error)))
+
+    for root, folders, names in os.walk(folder, onerror=note):
+        links = {name for name in folders if os.path.islink(os.path.join(root, name))}
+        folders[:] = sorted(set(folders) - links)
+        below = root[len(folder) :].replace(os.sep, "/").strip("/")
+        yield from (f"{below}/{name}" if below else name for name in sorted([*names, *links]))
+
+
 def _find(path: str, survey: Survey) -> Iterator[LocalObject]:
     if not os.path.isdir(path):
         try:

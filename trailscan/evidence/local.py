@@ -19,7 +19,8 @@ class LocalObject(msgspec.Struct, frozen=True):
     """One object on this machine: a file, or a member of a tar or zip.
 
     `bytes` is its size as listed. `offset` is where a member lies: its content in the (inflated) tar, its local header
-    in the zip. `mtime` is in seconds since 1970, 0.0 when nonsense; a zip's has no zone and is taken for UTC.
+    in the zip. `mtime` is in seconds since 1970, 0.0 when nonsense; a zip's has no zone and is taken for UTC. `sha256` is what
+    was recorded of its bytes, empty where only their number was, None where anything will do.
     """
 
     path: str
@@ -28,6 +29,7 @@ class LocalObject(msgspec.Struct, frozen=True):
     mtime: float
     member: str | None = None
     offset: int | None = None
+    sha256: str | None = None
 
 
 class FileState(msgspec.Struct, frozen=True):

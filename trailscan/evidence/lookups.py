@@ -211,7 +211,8 @@ class Lookups:
         """Lay a window into the archive, unless it is one of the last hours that is held just so."""
         if self._stop():
             raise Stopped
-        body = gzip.compress(body_of(events), mtime=0)
+        raw = body_of(events)
+        body = gzip.compress(raw, mtime=0)
         sha256 = hashlib.sha256(body).hexdigest()
         settled = is_settled(window, asked_at)
         unchanged = self._held.has(window, sha256) if settled else self._held.has_shorter(window, sha256)
@@ -222,12 +223,13 @@ class Lookups:
             self.counts.windows_unchanged += unchanged
             self.counts.bytes += 0 if unchanged else len(body)
         if settled or not unchanged:
-            self._done.put(self._laid(window, body, asked_at))
+            inflated = hashlib.sha256(raw).hexdigest()
+            self._done.put(self._laid(window, body, inflated, asked_at))
 
-    def _laid(self, window: Window, body: bytes, asked_at: datetime) -> Origin:
+    def _laid(self, window: Window, body: bytes, sha256_raw: str, asked_at: datetime) -> Origin:
         key = key_of_window(window)
         path, sha256 = self._archive.put(f"{OBJECTS}/{path_of(*key.split('/', 1))}", body, None)
-        return Origin(HISTORY, key, path, len(body), sha256=sha256, fetched_at=asked_at)
+        return Origin(HISTORY, key, path, len(body), sha256=sha256, fetched_at=asked_at, sha256_raw=sha256_raw)
 
 
 def _window_of(origin: Origin) -> Window:

@@ -15,7 +15,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     """One object's provenance; times are UTC without zone, hashes hex.
 
     `path` is relative to the archive for what sync fetched (`source` "s3" or "event-history"), absolute for what lies
-    elsewhere ("file").
+    elsewhere ("file"). The manifest holds both hashes before a row of the object is committed.
     """
 
     source: str
@@ -29,10 +29,15 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     version_id: str | None = None
     last_modified: datetime | None = None
     metadata: dict[str, str] | None = None
-    sha256: str | None = None
+    sha256: str | None = None  # of the bytes as stored
     fetched_at: datetime | None = None
     changed: bool = False  # fetched under a key that was held already, with other content
     repaired: str | None = None  # fetched again: what was wrong with the file that the archive held
+    sha256_raw: str | None = None  # of the inflated bytes
+    hashed_at: datetime | None = None  # when the hashes were taken, where that was later than the intake
+    stray: bool = False  # found in `objects/` by a rebuild, with no line of the manifest
+    copy: str | None = None  # where in the archive a copy of the file at `path` lies
+    moved_from: str | None = None  # the path under which these bytes were recorded before
 
 
 class Naming(msgspec.Struct, frozen=True):
@@ -68,12 +73,17 @@ def naming_of(key: str) -> Naming:
     return Naming(str(parsed.kind), parsed.account_id, parsed.region, parsed.delivered_at)
 
 
+def bytes_of(origin: Origin) -> str:
+    """The path under which the bytes are read: that of the copy in the archive, where there is one."""
+    return origin.copy or origin.path
+
+
 def origin_of_file(found: LocalObject, here: str) -> Origin:
     """The origin of an object that lies outside the archive and stays there; `here` is the folder that paths start from.
 
     Raises SourceError for a name that is not UTF-8, which neither the manifest nor the database can hold.
     """
-    if not _is_text(f"{found.path}{found.member or ''}"):
+    if not is_text(f"{found.path}{found.member or ''}"):
         raise SourceError(f"{display_name(found)} has a name that is not UTF-8", "rename it")
     return Origin(
         source="file",
@@ -86,7 +96,8 @@ def origin_of_file(found: LocalObject, here: str) -> Origin:
     )
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name can stand in the manifest and the database: whether it is UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -94,6 +105,6 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def file_of(origin: Origin, path: str) -> LocalObject:
-    """The object to read for an origin whose bytes lie at `path` on this disk."""
-    return LocalObject(path, os.path.basename(path), origin.bytes, 0.0, origin.member, origin.offset)
+def file_of(origin: Origin, path: str, sha256: str | None = None) -> LocalObject:
+    """The object to read for an origin whose bytes lie at `path` on this disk; they must have this SHA-256, if one is given."""
+    return LocalObject(path, os.path.basename(path), origin.bytes, 0.0, origin.member, origin.offset, sha256)

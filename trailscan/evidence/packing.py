@@ -142,14 +142,16 @@ class _Run:
 
     def _choose(self, narrowing: Narrowing, known: Mapping[str, frozenset[str]]) -> _Chosen:
         chosen, unwanted = _Chosen(), set[str]()
-        for origin, _ in self._archive.recorded():
+        for origin in self._archive.versions():
             naming = naming_of(origin.key) if narrowing else None
             if naming is not None and not narrowing.takes(naming):
                 self._packed.left_out += 1
                 self._packed.unnamed += not narrowing.tells(naming)
                 unwanted.add(origin.path)
                 continue
-            if is_elsewhere(origin.path):
+            if origin.copy is not None:
+                chosen.held[origin.copy] = Recorded(seconds_of(origin.last_modified), _sums_of_file(origin))
+            elif is_elsewhere(origin.path):
                 chosen.elsewhere[origin.path] = _recorded_elsewhere(origin, known)
             else:
                 chosen.held[origin.path] = Recorded(seconds_of(origin.last_modified), _sums_of(origin))
@@ -264,7 +266,11 @@ class _Run:
 def _recorded_elsewhere(origin: Origin, known: Mapping[str, frozenset[str]]) -> Recorded:
     if origin.member is not None:
         return Recorded(0, frozenset())
-    return Recorded(seconds_of(origin.last_modified), known.get(origin.path, frozenset()))
+    return Recorded(seconds_of(origin.last_modified), _sums_of(origin) or known.get(origin.path, frozenset()))
+
+
+def _sums_of_file(origin: Origin) -> frozenset[str]:
+    return _sums_of(origin) if origin.member is None else frozenset()
 
 
 def _sums_of(origin: Origin) -> frozenset[str]:

@@ -324,10 +324,20 @@ class Sync:
             self.repaired.append((listed.key, repaired))
         if is_held and laid.changed:  # so that both versions have a state of their own
             fetched = msgspec.structs.replace(fetched, etag=f"{fetched.etag}~{laid.sha256[:16]}")
-        return self._origin(listed, fetched, laid.path, laid.sha256, laid.changed, repaired)
+        return self._origin(listed, fetched, laid.path, laid.sha256, self._raw(fetched), laid.changed, repaired)
+
+    def _raw(self, fetched: Fetched) -> str | None:
+        return self._archive.sha256_raw(fetched.data) if self._archive.sha256_raw else None
 
     def _origin(
-        self, listed: Listed, fetched: Fetched, laid: str, sha256: str, changed: bool = False, repaired: str | None = None
+        self,
+        listed: Listed,
+        fetched: Fetched,
+        laid: str,
+        sha256: str,
+        sha256_raw: str | None,
+        changed: bool = False,
+        repaired: str | None = None,
     ) -> Origin:
         self.counts.fetched += 1
         self.counts.bytes += len(fetched.data)
@@ -346,6 +356,7 @@ class Sync:
             fetched_at=datetime.now(UTC).replace(tzinfo=None),
             changed=changed,
             repaired=repaired,
+            sha256_raw=sha256_raw,
         )
 
     # Passing on

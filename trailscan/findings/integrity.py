@@ -5,13 +5,14 @@ It takes objects one by one, so that an archive of millions is never held at onc
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 
 import msgspec
 
 from trailscan.evidence.held import Held
+from trailscan.evidence.manifest import mark_of
 from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.evidence.verdict import UNCHECKED, Status, Verdict
 from trailscan.findings.chains import Covered, Judged, Window, shown
@@ -32,20 +33,29 @@ class _Claim(msgspec.Struct, frozen=True):
 Finding = tuple[Status, str]
 
 
-def judge_archived(kept: Kept, checked: Checked, recorded: Held) -> Verdict:
-    """Whether an object's bytes are those that were taken in; `recorded` holds the manifest's hash of each (see `mark_of`)."""
+class Recorded(msgspec.Struct, frozen=True):
+    """What a manifest says: the hash of each version of each object, and which of them it did not hash when they came."""
+
+    hashes: Held
+    late: Mapping[int, Origin] = {}
+
+
+def judge_archived(kept: Kept, checked: Checked, recorded: Recorded) -> Verdict:
+    """Whether an object's bytes are those that were taken in."""
     origin = kept.origin
     missing = Status.MISSING_DIGEST if kept.is_digest else Status.MISSING_LOG
     if checked.sha256 is None:
         status, message = missing, f"not found: {checked.flaw}"
+    elif origin.sha256 is None and kept.is_altered:
+        status, message = Status.INVALID_HASH, "its size is another than was recorded; its SHA-256 never was"
     elif origin.sha256 is None:
         status, message = Status.UNCOVERED, "no SHA-256 was recorded when it was taken in"
     elif checked.sha256 != origin.sha256:
         status, message = Status.INVALID_HASH, f"hash value doesn't match: recorded {origin.sha256}, now {checked.sha256}"
-    elif recorded.has_other(mark_of(kept), checked.sha256):
+    elif recorded.hashes.has_other(f"{name_of(origin)}\0{state_of(origin)}", checked.sha256):
         status, message = Status.INVALID_HASH, f"hash value doesn't match: the manifest recorded another than {checked.sha256}"
     else:
-        status, message = Status.VALID, "valid"
+        status, message = _since_when(recorded.late.get(mark_of(origin)))
     verdict = Verdict("archive", url_of(origin), status, message, kept.object_id, kept.account_id, kept.region)
     if checked.file is None:
         return verdict
@@ -61,9 +71,19 @@ def judge_stranger(origin: Origin, is_there: bool) -> Verdict:
     return Verdict("archive", url_of(origin), Status.MISSING_LOG, why)
 
 
-def mark_of(kept: Kept) -> str:
-    """What names one version of an object in the manifest."""
-    return f"{name_of(kept.origin)}\0{state_of(kept.origin)}"
+def judge_stray(path: str, why: str = "") -> Verdict:
+    """What to say of what lies among the objects and was never recorded; `path` is relative to the archive."""
+    told = why or "no line of the manifest knows it: who put it there, and when, is not on record"
+    return Verdict("archive", path, Status.NOT_VERIFIABLE, told)
+
+
+def _since_when(late: Origin | None) -> Finding:
+    """What bytes come to that have the recorded hash, when that was recorded late."""
+    if late is None:
+        return Status.VALID, "valid"
+    if late.stray:
+        return Status.NOT_VERIFIABLE, "found in objects/ by a rebuild, with no line of the manifest; unchanged since"
+    return Status.UNCOVERED, f"no SHA-256 was recorded when it was taken in; unchanged since {late.hashed_at:%Y-%m-%d %H:%M}Z"
 
 
 class Logs:

@@ -28,7 +28,7 @@ SELECT object_id, {OBJECT} AS object, bytes, sha256, sha256_raw, etag, version_i
 FROM objects WHERE object_id IN (SELECT unnest(?::BIGINT[])) ORDER BY object_id
 """
 _FILES = """
-SELECT object_id, path, member, member_offset, bytes, sha256
+SELECT object_id, coalesce(copy, path), member, member_offset, bytes, sha256
 FROM objects WHERE object_id IN (SELECT unnest(?::BIGINT[])) ORDER BY object_id
 """
 _DAMAGE = f"""

@@ -14,7 +14,7 @@ from trailscan.errors import SourceError
 from trailscan.evidence.digests import Digest, FormatError, parse_digest
 from trailscan.evidence.folder import read_bytes
 from trailscan.evidence.local import FileState, LocalObject, state_of_file
-from trailscan.evidence.origin import Origin, file_of
+from trailscan.evidence.origin import Origin, bytes_of, file_of
 from trailscan.records.inflate import INFLATED_LIMIT, inflate, one_member
 from trailscan.records.workers import Numbered, Workers, chunked
 
@@ -32,6 +32,7 @@ class Kept(msgspec.Struct, frozen=True):
     delivered_at: datetime | None = None
     is_digest: bool = False
     is_log: bool = True
+    is_altered: bool = False  # when it was to be loaded, its bytes were not those that were recorded
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -122,7 +123,7 @@ def _check(
     def numbered() -> Iterator[Numbered]:
         for each in kept:
             waiting.append(each)
-            yield each.object_id, file_of(each.origin, place(each.origin.path))
+            yield each.object_id, file_of(each.origin, place(bytes_of(each.origin)))
 
     for done in workers.each(task, chunked(numbered())):
         for checked in done:

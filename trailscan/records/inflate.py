@@ -4,6 +4,7 @@ Never raises on bad input, and never holds much more than `limit` bytes of outpu
 """
 
 import bz2
+import hashlib
 import lzma
 import re
 import zlib
@@ -89,6 +90,11 @@ def one_member(data: bytes, limit: int = INFLATED_LIMIT) -> bytes | None:
         return None
     sound = inflater.eof and not inflater.unused_data and len(raw) <= limit
     return raw if sound else None
+
+
+def sha256_raw(data: bytes) -> str:
+    """The SHA-256 of an object's inflated bytes, hex: of all that could be had of them."""
+    return hashlib.sha256(inflate(data).raw).hexdigest()
 
 
 def _format_of(data: bytes) -> _Format | None:

@@ -3,6 +3,7 @@
 Chunks of objects go in, outcomes and batches of records come back in the same order, a few chunks ahead of who takes them.
 """
 
+import hashlib
 import os
 import shutil
 import signal
@@ -26,7 +27,7 @@ from trailscan.records.batches import Batch, Packer, spool_folder
 from trailscan.records.damage import Damage
 from trailscan.records.inflate import INFLATED_LIMIT
 from trailscan.records.needles import Needles, Sieve
-from trailscan.records.reading import Reading, read_object, unreadable
+from trailscan.records.reading import Reading, altered, read_object, resized, unreadable
 from trailscan.records.sift import Envelope
 
 CHUNK_BYTES = 1 << 20  # of objects as stored; inflated about eight times that
@@ -190,8 +191,13 @@ def _read(found: LocalObject) -> Reading:
         data = read_bytes(found)
     except SourceError as error:
         return unreadable(str(error))
+    sha256 = hashlib.sha256(data).hexdigest() if found.sha256 else None
+    if sha256 != (found.sha256 or None):
+        return altered(found.sha256 or "", sha256 or "")
+    if found.sha256 == "" and len(data) != found.bytes:
+        return resized(found.bytes, data)
     try:
-        return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_all)
+        return read_object(data, _Settings.limit, _Settings.sieve, _Settings.hash_all, sha256)
     except Exception as error:  # noqa: BLE001 - one object must never take its neighbours with it, whatever it is
         return unreadable(f"reading it failed with {type(error).__name__}: {error}")
 

@@ -8,12 +8,13 @@ from trailscan.store.database import Connection, run
 
 _HELD = """
 SELECT coalesce(bucket, source) AS source, account_id, region, kind, count(*) AS objects, sum(bytes)::BIGINT AS bytes,
-       coalesce(sum(loaded), 0)::BIGINT AS events, min(delivered_at) AS first_delivered, max(delivered_at) AS last_delivered,
-       (count(*) FILTER (status IN ('partial', 'damaged')))::BIGINT AS damaged,
+       coalesce(sum(loaded) FILTER (NOT is_copy), 0)::BIGINT AS events,
+       min(delivered_at) AS first_delivered, max(delivered_at) AS last_delivered,
+       (count(*) FILTER (status IN ('partial', 'damaged', 'altered')))::BIGINT AS damaged,
        (count(*) FILTER (status = 'not-cloudtrail'))::BIGINT AS not_cloudtrail,
        (count(*) FILTER (status = 'failed'))::BIGINT AS failed,
        (count(*) FILTER (status = 'fetched'))::BIGINT AS not_loaded
-FROM objects GROUP BY ALL ORDER BY ALL
+FROM (SELECT *, object_id IN (FROM copied_files()) AS is_copy FROM objects) GROUP BY ALL ORDER BY ALL
 """
 _DAMAGE = """
 SELECT what, coalesce(bucket, source) AS source, key, record_index, where_bytes, reason, id, dismissed

@@ -1,12 +1,13 @@
 """What an earlier run left to do: objects that a killed process had fetched and not loaded, and those not loaded in full."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from trailscan.evidence.archive import Archive
-from trailscan.evidence.origin import name_of, state_of
-from trailscan.store.database import Connection, Database
+from trailscan.evidence.manifest import versions
+from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.store.database import Connection, Database, run
 from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, never_loaded, suspects, unread
 
 if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
@@ -50,7 +51,8 @@ class Backlog:
         self, archive: Archive, database: Database, only: Sequence[str] | None, keys: Sequence[str] | None = None
     ) -> None:
         with database.reading() as connection:
-            recorded = [origin for origin, _ in archive.recorded(manifest_mark(connection))]
+            mark = manifest_mark(connection)
+            recorded = list(versions(lambda: (origin for origin, _ in archive.recorded(mark))))
             asked = None if keys is None else [*keys, *(origin.key for origin in recorded)]
             known = held(connection, keys=asked)
             lost = [found for found in recorded if found.repaired or not known.has(name_of(found), state_of(found))]
@@ -58,6 +60,17 @@ class Backlog:
             self.failed = failed_ids(connection)
             self.suspects = suspects(connection)
             self.was_odd = has_odd_listing(connection)
-            self.incoming: list[Incoming] = [(origin, self.failed.pop(name_of(origin), None)) for origin in lost]
+            self.incoming: list[Incoming] = [(origin, self._before(connection, origin)) for origin in lost]
             if only is not None:
                 self.incoming += unread(connection, only)
+
+    def _before(self, connection: Connection, origin: Origin) -> int | None:
+        """The id under which an object is held that could not be had, or that lay elsewhere."""
+        if origin.moved_from is None:
+            return self.failed.pop(name_of(origin), None)
+        moved = "SELECT object_id FROM objects WHERE path = ? AND member IS NOT DISTINCT FROM ? AND sha256 = ?"
+        return _first(run(connection, moved, [origin.moved_from, origin.member, origin.sha256]))
+
+
+def _first(rows: Iterable[tuple[int]]) -> int | None:
+    return next((number for (number,) in rows), None)

@@ -6,6 +6,7 @@ from trailscan.records.damage import Damage
 
 CHANGED = Damage("changed", "an object of this name was held already, with other content; both are kept")
 REPAIRED = "repaired"  # what damage is called that was made good: it counts in the run that found it
+STRAY = Damage("stray", "it was found in objects/ with no line of the manifest: who put it there, and when, is not on record")
 NAMED = 5  # damaged things that are named one by one
 
 

@@ -13,7 +13,7 @@ from trailscan.records.tables import SUMMARIES
 from trailscan.store.database import Connection, run
 
 _ORIGIN = """source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata, sha256,
-             fetched_at, changed, object_id"""
+             fetched_at, changed, sha256_raw, copy, object_id"""
 _KNOWN = """(SELECT *, object_id IN (SELECT object_id FROM damage WHERE what = 'changed') AS changed FROM objects)"""
 _ORIGIN_FIELDS = [name.strip() for name in _ORIGIN.replace("member_offset", "offset").split(",")]
 
@@ -53,7 +53,9 @@ def holdings(connection: Connection) -> Holdings:
                   coalesce(sum(loaded) FILTER (shape = '{SUMMARIES}'), 0)::BIGINT,
                   {_FLAWED if run(connection, _DISMISSES)[0][0] else _FLAWED_AT_ALL},
                   count(*) FILTER (status = 'failed'), count(*) FILTER (status = 'fetched'),
-                  (SELECT count(*) FROM events), (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
+                  (SELECT count(*) FROM events) - (SELECT coalesce(sum(loaded), 0)::BIGINT FROM objects
+                                                   WHERE object_id IN (FROM copied_files())),
+                  (SELECT min(event_time) FROM events), (SELECT max(event_time) FROM events),
                   coalesce(list(DISTINCT only_events) FILTER (only_events IS NOT NULL), []),
                   coalesce(list(DISTINCT regexp_extract(key, '/EventName=([^/]+)/', 1))
                              FILTER (source = 'event-history' AND only_events IS NULL AND contains(key, '/EventName=')), [])
@@ -90,6 +92,31 @@ def unread(connection: Connection, only: Sequence[str]) -> Iterator[tuple[Origin
 def never_loaded(connection: Connection) -> Iterator[tuple[Origin, int]]:
     """Objects that the database knows as fetched and not loaded, with their ids."""
     return _origins(connection, "status = 'fetched'", [])
+
+
+def files_below(connection: Connection, path: str) -> list[tuple[Origin, int]]:
+    """The files that are held of this path or below it, where they were loaded from and stay, with their ids."""
+    below = path.rstrip("/\\")
+    condition = "source = 'file' AND copy IS NULL AND (path IN (?, ?) OR starts_with(path, ?) OR starts_with(path, ?))"
+    return list(_origins(connection, condition, [path, below, f"{below}/", f"{below}\\"]))
+
+
+def unread_ids(connection: Connection) -> set[int]:
+    """The objects whose bytes could not be read when they were to be loaded."""
+    return {number for (number,) in run(connection, "SELECT object_id FROM damage WHERE what = 'unreadable'")}
+
+
+def altered(connection: Connection) -> int:
+    """How many objects do not have the bytes that were recorded."""
+    return int(run(connection, "SELECT count(*) FROM objects WHERE status = 'altered'")[0][0])
+
+
+def contents_of_files(connection: Connection) -> Held:
+    """The files that are held, by name and by SHA-256 in place of their state."""
+    rows = run(
+        connection, "SELECT path, coalesce(member, ''), sha256 FROM objects WHERE source = 'file' AND sha256 IS NOT NULL"
+    )
+    return Held((f"{path}!{member}", sha256) for path, member, sha256 in rows)
 
 
 def names_loaded(connection: Connection) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.local import FileState, LocalObject, Problem, state_of_file
-from trailscan.evidence.origin import Origin, file_of
+from trailscan.evidence.origin import Origin, bytes_of, file_of
 from trailscan.evidence.paging import Oddity
 from trailscan.evidence.sync import Missing
 from trailscan.records.damage import Damage
@@ -25,7 +25,8 @@ class Intake:
     """One run's way into an archive; `stop` is asked often and ends it after the transaction in hand.
 
     Needs the archive's lock. Raises what Database raises. `unreadable` are lines that the manifest gained since the database
-    was last made to agree with it, and that name no object.
+    was last made to agree with it, and that name no object. An object whose bytes are not those that
+    were recorded is not loaded, but with `accept_altered`.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class Intake:
         only: tuple[str, ...],
         stop: Callable[[], bool],
         database: Database | None = None,
+        *,
+        accept_altered: bool = False,
     ) -> None:
         self.database = database or Database(archive.database)
         self.is_new = not self.database.exists()
@@ -49,17 +52,23 @@ class Intake:
         self._next_id = 1
         self._is_settled = False
         known_to = 0
+        self._accept_altered = accept_altered
+        self._fresh = False
         if not self.is_new:
             with self.database.reading() as connection:
                 self._next_id = next_object_id(connection)
                 known_to = manifest_mark(connection)
         self.unreadable = [_of_line(number) for number in archive.unreadable_lines(known_to)]
 
-    def load(self, incoming: Iterable[Incoming | None], is_whole: Callable[[], bool] = lambda: True) -> Iterator[Loaded]:
+    def load(
+        self, incoming: Iterable[Incoming | None], is_whole: Callable[[], bool] = lambda: True, *, fresh: bool = False
+    ) -> Iterator[Loaded]:
         """Load the objects as they come; None among them means that none will come for a while. Yields each commit's counts.
 
-        `is_whole` is asked at the end: whether all that the manifest records has come.
+        `is_whole` is asked at the end: whether all that the manifest records has come. `fresh` objects are not in the manifest
+        yet: they are put there before their rows are committed.
         """
+        self._fresh = fresh
         if self._workers is None:
             raise ValueError("this intake was made to keep, not to load")
         reads = self._workers.read(chunked(map(self._numbered, incoming)))
@@ -73,7 +82,7 @@ class Intake:
             if is_last and is_whole():
                 self._settle(connection)
 
-        loader = Loader(self._origins, self._only, self._replaced)
+        loader = Loader(self._origins, self._only, self._replaced, self._archive.record, fresh)
         yield from loader.into_archive(self.database, reads, self._stop, before_commit)
 
     def keep(self, incoming: Iterable[Incoming | None]) -> int:
@@ -140,16 +149,22 @@ class Intake:
         self._origins[number] = origin
         if before is not None:
             self._replaced[number] = before
-        place = self._archive.place(origin.path)
-        if origin.member is not None and origin.path != self._container:
-            self._note_container(origin.path, place)
-        return number, file_of(origin, place)
+        place = self._archive.place(bytes_of(origin))
+        if origin.member is not None and bytes_of(origin) != self._container:
+            self._note_container(bytes_of(origin), place)
+        return number, file_of(origin, place, self._recorded(origin))
 
     def _note_container(self, path: str, place: str) -> None:
         """How a tar or zip is before its members are read: a change of any of them shows in it."""
         self._container = path
         if (state := state_of_file(place)) is not None:
             self._containers[path] = state
+
+    def _recorded(self, origin: Origin) -> str | None:
+        """What an object's SHA-256 must be; empty when none was recorded, and only its size tells."""
+        if self._accept_altered or origin.sha256 is not None:
+            return None if self._accept_altered else origin.sha256
+        return None if self._fresh or origin.stray else ""
 
     def _take_id(self) -> int:
         self._next_id += 1

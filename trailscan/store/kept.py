@@ -15,7 +15,7 @@ from trailscan.store.holdings import held
 PORTION = 20_000  # objects
 
 _COLUMNS = """object_id, source, bucket, key, path, bytes, member, member_offset, etag, version_id, last_modified, metadata,
-              sha256, fetched_at, account_id, region, delivered_at, kind"""
+              sha256, fetched_at, copy, status, account_id, region, delivered_at, kind"""
 _IS_DIGEST = "(kind = 'digest' OR shape = 'digest') IS TRUE"
 _PORTION = f"""SELECT {_COLUMNS}, {_IS_DIGEST} FROM objects
                WHERE object_id > ? AND status <> 'failed' AND {_IS_DIGEST} = ? ORDER BY object_id LIMIT {PORTION}"""
@@ -64,10 +64,29 @@ def _kept(database: Database, digests: bool, last: int = -1) -> Iterator[Kept]:
 
 
 def _of(row: Row) -> Kept:
-    object_id, source, bucket, key, path, size, member, offset, etag, version, modified, metadata, sha256, fetched, *rest = row
-    account, region, delivered_at, kind, is_digest = rest
+    (
+        object_id,
+        source,
+        bucket,
+        key,
+        path,
+        size,
+        member,
+        offset,
+        etag,
+        version,
+        modified,
+        metadata,
+        sha256,
+        fetched,
+        copy,
+        state,
+        *more,
+    ) = row
+    account, region, delivered_at, kind, is_digest = more
     origin = Origin(
         source, key, path, size, member, offset, bucket, etag, version, modified,
-        None if metadata is None else orjson.loads(metadata), sha256, fetched,
+        None if metadata is None else orjson.loads(metadata), sha256, fetched, copy=copy,
     )  # fmt: skip
-    return Kept(object_id, origin, account, region, delivered_at, is_digest, kind == "log" and not is_digest)
+    is_log = kind == "log" and not is_digest
+    return Kept(object_id, origin, account, region, delivered_at, is_digest, is_log, state == "altered")

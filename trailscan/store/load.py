@@ -7,18 +7,29 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+import msgspec
 import pyarrow as pa
 
 from trailscan.evidence.origin import Origin
 from trailscan.records.damage import FOREIGN, Damage
+from trailscan.records.reading import altered_damage
 from trailscan.records.tables import SUMMARIES
 from trailscan.records.workers import Outcome, Read
 from trailscan.store.copies import count_fresh
-from trailscan.store.counts import CHANGED, NAMED, Loaded
+from trailscan.store.counts import CHANGED, NAMED, STRAY, Loaded
 from trailscan.store.database import Connection, Database, run, sql
 from trailscan.store.patterns import like
 from trailscan.store.repaired import repairs_of, replaced_by
-from trailscan.store.rows import BATCH, as_arrow, fill_from_envelopes, forget, insert_damage, insert_objects, object_row
+from trailscan.store.rows import (
+    BATCH,
+    as_arrow,
+    fill_from_envelopes,
+    forget,
+    insert_damage,
+    insert_objects,
+    mark_altered,
+    object_row,
+)
 
 TRANSACTION_RECORDS = 480_000
 TRANSACTION_SECONDS = 3.0  # how long others may have to wait for the file
@@ -28,19 +39,28 @@ PAUSE = 0.05  # seconds between transactions, in which they get their turn
 Found = tuple[int, Damage]
 
 TWINS = "a key stands twice in the record, and parsers disagree on which value counts"
-ALTERED = Damage("altered", "its bytes are no longer those that were fetched: their SHA-256 differs")
 
 
 class Loader:
     """Loads what is read; `origins` tells where each object id came from, and is emptied as they are loaded.
 
-    `replaced` gives, of an object that is loaded anew, the id it was held under.
+    `replaced` gives, of an object that is loaded anew, the id it was held under. `record` takes what the manifest must say of
+    the objects of a transaction, before it is committed; of `fresh` objects the manifest knows nothing yet.
     """
 
-    def __init__(self, origins: dict[int, Origin], only: tuple[str, ...] = (), replaced: dict[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        origins: dict[int, Origin],
+        only: tuple[str, ...] = (),
+        replaced: dict[int, int] | None = None,
+        record: Callable[[list[Origin]], None] | None = None,
+        fresh: bool = False,
+    ) -> None:
         self.origins = origins
         self.only = only
         self.replaced = replaced if replaced is not None else {}
+        self._record = record
+        self._fresh = fresh
 
     def into_archive(
         self,
@@ -79,21 +99,48 @@ class Loader:
         connection.unregister("batch")
         outcomes = window.outcomes
         fill_from_envelopes(connection, outcomes)
+        self._complete(outcomes)
+        held = self._held_altered(connection, outcomes)
         again = replaced_by(connection, [(outcome.object_id, self.origins[outcome.object_id]) for outcome in outcomes])
         forget(connection, again + [old for each in outcomes if (old := self.replaced.pop(each.object_id, None)) is not None])
         damage = [(outcome.object_id, found) for outcome in outcomes for found in self._damage_of(outcome)]
         twins = _twins(connection, outcomes)
         counts = self._counts(connection, outcomes, damage, twins)
-        self._insert_objects(connection, outcomes)
-        insert_damage(connection, damage + twins)
+        self._insert_objects(connection, [outcome for outcome in outcomes if outcome.object_id not in held])
+        for outcome in outcomes:
+            del self.origins[outcome.object_id]
+        insert_damage(connection, [(held.get(number, number), found) for number, found in damage] + twins)
         return counts
+
+    def _complete(self, outcomes: list[Outcome]) -> None:
+        """Put the hashes that were found into the origins that lack them, and these into the manifest."""
+        if self._record is None:
+            return
+        now = datetime.now(UTC).replace(tzinfo=None)
+        recorded = []
+        for outcome in outcomes:
+            origin = self.origins[outcome.object_id]
+            full = _with_hashes(origin, outcome, None if self._fresh else now)
+            if self._fresh or full is not origin:
+                self.origins[outcome.object_id] = full
+                recorded.append(full)
+        if recorded:
+            self._record(recorded)
+
+    def _held_altered(self, connection: Connection, outcomes: list[Outcome]) -> dict[int, int]:
+        """What was to be loaded anew and proves to be altered keeps its rows, made of the bytes it had: new ids -> held ids."""
+        altered = [each.object_id for each in outcomes if each.status == "altered" and each.object_id in self.replaced]
+        held = {number: self.replaced.pop(number) for number in altered}
+        mark_altered(connection, list(held.values()))
+        return held
 
     def _damage_of(self, outcome: Outcome) -> list[Damage]:
         origin = self.origins[outcome.object_id]
-        altered = origin.sha256 is not None and outcome.sha256 not in {None, origin.sha256}
-        wrong = [found for found in outcome.damage if found.what != FOREIGN]
-        changed = [CHANGED] if origin.changed else []
-        return [*wrong, *changed, *([ALTERED] if altered else []), *repairs_of(origin)]
+        found = [wrong for wrong in outcome.damage if wrong.what != FOREIGN]
+        found += [*([CHANGED] if origin.changed else []), *([STRAY] if origin.stray else [])]
+        if outcome.status != "altered" and _is_altered(origin, outcome):
+            found.append(altered_damage(origin.sha256 or "", outcome.sha256 or ""))
+        return [*found, *repairs_of(origin)]
 
     def _counts(self, connection: Connection, outcomes: list[Outcome], damage: list[Found], twins: list[Found]) -> Loaded:
         rows, copies = count_fresh(connection, *_span(outcomes))
@@ -121,9 +168,12 @@ class Loader:
 
     def _insert_objects(self, connection: Connection, outcomes: list[Outcome]) -> None:
         now = datetime.now(UTC).replace(tzinfo=None)
-        rows = [object_row(outcome, self.origins.pop(outcome.object_id), now, self.only) for outcome in outcomes]
+        rows = [
+            object_row(_with_status(self.origins[outcome.object_id], outcome), self.origins[outcome.object_id], now, self.only)
+            for outcome in outcomes
+        ]
         insert_objects(connection, rows)
-        if self.only:
+        if self.only and outcomes:
             run(connection, sql("count_loaded.sql"), _span(outcomes))
 
 
@@ -176,6 +226,27 @@ class _Window:
 
 def _next_with_content(reads: Iterator[Read]) -> Read | None:
     return next((read for read in reads if read.outcomes), None)
+
+
+def _with_hashes(origin: Origin, outcome: Outcome, now: datetime | None) -> Origin:
+    """The origin with both hashes, as far as they could be taken; the very same when nothing is to be added.
+
+    A hash that is recorded stays. `now` is noted where the bytes were taken in earlier, without their hash.
+    """
+    if outcome.sha256 is None or _is_altered(origin, outcome) or None not in {origin.sha256, origin.sha256_raw}:
+        return origin
+    if origin.sha256 == outcome.sha256:
+        now = origin.hashed_at
+    return msgspec.structs.replace(origin, sha256=outcome.sha256, sha256_raw=outcome.sha256_raw, hashed_at=now)
+
+
+def _is_altered(origin: Origin, outcome: Outcome) -> bool:
+    return outcome.status == "altered" or (origin.sha256 is not None and outcome.sha256 not in {None, origin.sha256})
+
+
+def _with_status(origin: Origin, outcome: Outcome) -> Outcome:
+    """An object that was loaded though its bytes are others is called altered all the same."""
+    return msgspec.structs.replace(outcome, status="altered") if _is_altered(origin, outcome) else outcome
 
 
 def _insert_events(only: tuple[str, ...]) -> str:

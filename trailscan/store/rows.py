@@ -19,7 +19,7 @@ BATCH = pa.schema([("object_id", pa.int64()), ("record_index", pa.int32()), ("re
 _OBJECTS = pa.schema(
     [
         ("object_id", pa.int64()),
-        *((name, pa.string()) for name in ("source", "bucket", "key", "path", "member")),
+        *((name, pa.string()) for name in ("source", "bucket", "key", "path", "copy", "member")),
         ("member_offset", pa.int64()),
         *((name, pa.string()) for name in ("kind", "account_id", "region")),
         ("delivered_at", pa.timestamp("us")),
@@ -76,8 +76,7 @@ def object_row(outcome: Outcome, origin: Origin, loaded_at: datetime, only: Sequ
     """The row of an object that was read."""
     return (
         *_origin_cells(outcome.object_id, origin),
-        outcome.sha256 or origin.sha256,
-        outcome.sha256_raw,
+        *_hashes(outcome, origin),
         origin.fetched_at,
         loaded_at,
         ",".join(only) or None,
@@ -90,12 +89,20 @@ def object_row(outcome: Outcome, origin: Origin, loaded_at: datetime, only: Sequ
     )
 
 
+def _hashes(outcome: Outcome, origin: Origin) -> tuple[str | None, str | None]:
+    """Both as they were recorded; those of altered bytes are nowhere kept for the object's."""
+    is_other = outcome.status == "altered" or origin.sha256 not in {None, outcome.sha256}
+    if is_other and outcome.sha256 is not None:
+        return origin.sha256, origin.sha256_raw
+    return origin.sha256 or outcome.sha256, origin.sha256_raw or outcome.sha256_raw
+
+
 def unread_row(object_id: int, origin: Origin, status: str) -> Cells:
     """The row of an object that was not read: fetched only (status "fetched"), or not to be had (status "failed")."""
     return (
         *_origin_cells(object_id, origin),
         origin.sha256,
-        None,
+        origin.sha256_raw,
         origin.fetched_at,
         None,
         None,
@@ -150,6 +157,12 @@ def forget(connection: Connection, object_ids: list[int]) -> None:
         run(connection, f"DELETE FROM {table} WHERE object_id IN (SELECT unnest(?))", [object_ids])
 
 
+def mark_altered(connection: Connection, object_ids: list[int]) -> None:
+    """Note of objects that are held that their bytes are others by now; what was loaded of them stays."""
+    if object_ids:
+        run(connection, "UPDATE objects SET status = 'altered' WHERE object_id IN (SELECT unnest(?))", [object_ids])
+
+
 def _origin_cells(object_id: int, origin: Origin) -> Cells:
     naming = naming_of(origin.key)
     return (
@@ -158,6 +171,7 @@ def _origin_cells(object_id: int, origin: Origin) -> Cells:
         origin.bucket,
         origin.key,
         origin.path,
+        origin.copy,
         origin.member,
         origin.offset,
         naming.kind,

@@ -13,6 +13,7 @@ CREATE TABLE objects (
   bucket        VARCHAR,
   key           VARCHAR NOT NULL,   -- the S3 key; for a local file its name below the path that was given
   path          VARCHAR,            -- where the bytes lie; relative to the archive for what sync fetched
+  copy          VARCHAR,            -- where in the archive a copy of the file at `path` lies, if it was taken in
   member        VARCHAR,            -- the member's name, in a .tar or .zip
   member_offset BIGINT,
   kind          VARCHAR,            -- log, digest, insight, network-activity, aggregated, event-history
@@ -31,11 +32,16 @@ CREATE TABLE objects (
   only_events   VARCHAR,            -- when loaded with --only: the names, else NULL
   records       BIGINT,             -- records read
   loaded        BIGINT,             -- rows of `events` that came of them
-  status        VARCHAR NOT NULL,   -- ok, empty, partial, damaged, not-cloudtrail, failed, fetched
+  status        VARCHAR NOT NULL,   -- ok, empty, partial, damaged, altered, not-cloudtrail, failed, fetched
   shape         VARCHAR,
   foreign_elements BIGINT,          -- elements that are sound and not CloudTrail
   foreign_kind  VARCHAR             -- what they, or the whole object, seem to be; NULL where all is CloudTrail's
 );
+
+-- Loaded files with the very bytes of another object that is held: of a folder that was moved and loaded again, say.
+CREATE MACRO copied_files() AS TABLE
+  SELECT object_id FROM (FROM objects WHERE sha256 IN (SELECT sha256 FROM objects WHERE source = 'file'))
+  QUALIFY source = 'file' AND row_number() OVER (PARTITION BY sha256 ORDER BY source = 'file', object_id) > 1;
 
 CREATE TABLE events (
   object_id            BIGINT NOT NULL,
@@ -207,5 +213,5 @@ CREATE VIEW evidence AS
          who(user_type, user_name, user_session_name, user_issuer_arn, user_arn, user_principal_id, user_account_id,
              user_invoked_by, user_identity) AS who,
          result(error_code, error_message, failure) AS result,
-         o.source, o.bucket, o.key, o.path, o.member, o.member_offset, o.bytes AS object_bytes, o.sha256
+         o.source, o.bucket, o.key, coalesce(o.copy, o.path) AS path, o.member, o.member_offset, o.bytes AS object_bytes, o.sha256
   FROM events e LEFT JOIN objects o ON o.object_id = e.object_id;

@@ -118,6 +118,25 @@ def missing_lines(named: Sequence[tuple[str, str]]) -> list[str]:
     return lines + told(named)
 
 
+def of_leftovers(number: int) -> list[str]:
+    """What was fetched by an earlier run, and is loaded only now."""
+    return [f"left over from an earlier run: {count(number, 'object')} fetched or recorded, and loaded now"] if number else []
+
+
+def of_copies(number: int) -> list[str]:
+    """What was held already and has a copy in the archive now."""
+    return [f"copied into the archive: {count(number, 'object')} that had been loaded before"] if number else []
+
+
+def of_relocation(found: int, moved: int, refused: Sequence[tuple[str, str]], tally: "Tally") -> list[str]:
+    """What was found in its new place, and what was not."""
+    lines = [f"objects: {equation(found, 'recorded there', [(moved, 'relocated'), (len(refused), 'left as they were')])}"]
+    lines += told(refused)
+    if tally.loaded.objects:
+        lines += of_loading(tally.loaded, tally.seconds, [])
+    return lines
+
+
 def found_funnel(found: int, loaded: Loaded, held: int, survey: Survey) -> str:
     """What became of the files that were found."""
     unnamed = found - loaded.objects - held

@@ -36,10 +36,10 @@ def line(kind: str, url: str, status: str, message: str) -> str:
 
 
 def exit_code(counted: "Sequence[Tally]") -> ExitCode:
-    """4 where anything is invalid or missing, 3 where a digest or a key could not be verified, else 0."""
+    """4 where anything is invalid or missing, 3 where a digest, key or file could not be verified, else 0."""
     if any(_is_failure(each.status) for each in counted):
         return ExitCode.NOT_VERIFIED
-    return ExitCode.DAMAGED if _unchecked(counted, "digest", "key") else ExitCode.DONE
+    return ExitCode.DAMAGED if _unchecked(counted, "digest", "key", "archive") else ExitCode.DONE
 
 
 def counts(counted: "Sequence[Tally]") -> dict[str, int]:
@@ -86,8 +86,8 @@ def basis(counted: "Sequence[Tally]") -> list[str]:
     digests = _sum(counted, "digest", Status.VALID)
     failures = sum(each.number for each in counted if _is_failure(each.status))
     said = count(failures, "thing") + " invalid or missing" if failures else "nothing invalid or missing"
-    if unchecked := _unchecked(counted, "digest", "key"):
-        said += f"; {count(unchecked, 'digest or key', 'digests and keys')} could not be verified"
+    if unchecked := _unchecked(counted, "digest", "key", "archive"):
+        said += f"; {count(unchecked, 'digest, key or file', 'digests, keys and files')} could not be verified"
     return [f"{said}; {count(objects, 'object')} read, {count(digests, 'valid digest')}"]
 
 
