@@ -32,11 +32,14 @@ WITH seen AS (
   SELECT object_id, max(file_bytes) AS bytes, max(file_modified) AS modified, bool_or(status IN {FAILURES}) AS is_bad
   FROM verdicts WHERE kind = 'archive' AND object_id BETWEEN $first AND $last GROUP BY object_id
 )
-SELECT o.object_id, coalesce(o.copy, o.path), o.member, o.member_offset, o.bytes, o.sha256, coalesce(o.bucket || '/', '') || o.key,
+SELECT o.object_id, coalesce(o.copy, o.path), o.member, o.member_offset, o.bytes, o.sha256,
+       coalesce(o.bucket || '/', '') || o.key,
        CASE WHEN o.member IS NULL THEN o.bytes ELSE c.bytes END,
        coalesce(CASE WHEN o.member IS NULL THEN epoch_ns(o.last_modified) ELSE c.modified END, 0),
        coalesce(epoch_ns(o.loaded_at), epoch_ns(o.fetched_at), 0), s.bytes, s.modified, coalesce(s.is_bad, false)
-FROM objects o LEFT JOIN containers c ON c.path = coalesce(o.copy, o.path) AND o.member IS NOT NULL LEFT JOIN seen s USING (object_id)
+FROM objects o
+LEFT JOIN containers c ON c.path = coalesce(o.copy, o.path) AND o.member IS NOT NULL
+LEFT JOIN seen s USING (object_id)
 WHERE object_id BETWEEN $first AND $last AND o.status <> 'failed' AND o.path IS NOT NULL
 """
 _BAD = f"""
