@@ -5,7 +5,6 @@ import json
 import time
 from functools import cache
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +25,7 @@ from tests.fixtures.invented import (
 )
 from tests.test_real import REAL
 from tests.test_real import records as real_records
+from trailscan.store.arrow import rows_as_arrow
 from trailscan.store.database import run, scratch, sql
 from trailscan.store.rows import BATCH
 
@@ -48,8 +48,7 @@ def ask():
             for index, record in enumerate(content)
         ]
         run(connection, "DELETE FROM events")
-        table = pa.table([pa.array(c, t) for c, t in zip(zip(*cells, strict=True), BATCH.types, strict=True)], schema=BATCH)
-        connection.register("batch", table)
+        connection.register("batch", rows_as_arrow(BATCH, cells))
         run(connection, "INSERT INTO events " + sql("parse.sql"))
         connection.unregister("batch")
         result = connection.execute(

@@ -5,7 +5,6 @@ import threading
 import time
 from datetime import datetime
 
-import pyarrow as pa
 import pytest
 
 from tests.notices.making import SHELL
@@ -18,6 +17,7 @@ from trailscan.notices import outbox
 from trailscan.notices.notifier import NotSent
 from trailscan.notices.outbox import Outbox
 from trailscan.store import findings as stored
+from trailscan.store.arrow import rows_as_arrow
 from trailscan.store.database import Database, run
 
 NOW = datetime.fromisoformat("2026-03-02")
@@ -56,13 +56,16 @@ def archive(loaded, tmp_path):
 def find(archive, *numbers, told):
     """Store findings that cite the archive's one event, and owe them."""
     rows = [
-        dict.fromkeys(stored.SCHEMA.names)
-        | {"finding_id": f"f{number}", "rule_id": "r", "title": "t", "level": "low", "language": "sigma", "found_at": NOW}
+        {"finding_id": f"f{number}", "rule_id": "r", "title": "t", "level": "low", "language": "sigma", "found_at": NOW}
         | {"account_id": SHELL["recipientAccountId"], "event_id": SHELL["eventID"], "event_time": NOW.replace(minute=number)}
         for number in numbers
     ]
     with Database(archive.database).writing() as connection:
-        stored.add(connection, pa.Table.from_pylist(rows, schema=stored.SCHEMA), [each.name for each in told])
+        stored.add(
+            connection,
+            rows_as_arrow(stored.KINDS, [tuple(map(row.get, stored.KINDS)) for row in rows]),
+            [each.name for each in told],
+        )
 
 
 def notices(archive):

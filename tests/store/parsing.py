@@ -3,8 +3,7 @@
 import json
 from functools import cache
 
-import pyarrow as pa
-
+from trailscan.store.arrow import rows_as_arrow
 from trailscan.store.database import run, scratch, sql
 from trailscan.store.rows import BATCH
 
@@ -13,12 +12,7 @@ def parsed(texts, connection=None):
     """The rows of `evidence`, as dicts, of the texts of records; they are records 0, 1, ... of the object 1."""
     connection = connection or _once()
     run(connection, "DELETE FROM events")
-    columns = [
-        pa.array([1] * len(texts), pa.int64()),
-        pa.array(range(len(texts)), pa.int32()),
-        pa.array(texts, pa.string()),
-    ]
-    connection.register("batch", pa.table(columns, schema=BATCH))
+    connection.register("batch", rows_as_arrow(BATCH, [(1, index, text) for index, text in enumerate(texts)]))
     run(connection, "INSERT INTO events " + sql("parse.sql"))
     connection.unregister("batch")
     result = connection.execute("SELECT * FROM evidence ORDER BY record_index")

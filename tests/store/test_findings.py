@@ -3,7 +3,6 @@
 import shutil
 from datetime import datetime, timedelta
 
-import pyarrow as pa
 import pytest
 
 from tests.fixtures.invented import ACCOUNT, call, event_id, start, without
@@ -12,6 +11,7 @@ from tests.support.deliveries import take_in
 from tests.support.world import object_bytes
 from trailscan.evidence.archive import Archive
 from trailscan.store import findings as stored
+from trailscan.store.arrow import rows_as_arrow
 from trailscan.store.database import Database, run
 from trailscan.store.restore import record_of
 from trailscan.store.salvage import salvage
@@ -36,8 +36,7 @@ def database(loaded, tmp_path):
 
 
 def table(*findings):
-    rows = [dict.fromkeys(stored.SCHEMA.names) | found for found in findings]
-    return pa.Table.from_pylist(rows, schema=stored.SCHEMA)
+    return rows_as_arrow(stored.KINDS, [tuple(map(found.get, stored.KINDS)) for found in findings])
 
 
 def finding(number, *, event=None, key="one.json.gz", index=0, at=NOW, rule="r"):

@@ -16,7 +16,7 @@ from trailscan.evidence.archive import Archive
 from trailscan.search.table import Column, Table
 
 if TYPE_CHECKING:  # DuckDB and the rule compilers are loaded once the archive is there
-    import pyarrow as pa
+    from arro3.core import Table as ArrowTable
 
     from trailscan.findings.detection import Detection
     from trailscan.findings.rule import Compiled, Uncompiled
@@ -154,7 +154,7 @@ def _notifiers(asked: Asked, shape: Shape) -> "Sequence[Notifier]":
 
 
 def _keep(
-    archive: Archive, database: "Database", fresh: "pa.Table", notifiers: "Sequence[Notifier]", terminal: Terminal
+    archive: Archive, database: "Database", fresh: "ArrowTable", notifiers: "Sequence[Notifier]", terminal: Terminal
 ) -> bool:
     """Store the findings and whom they are to be told; an archive may be read-only, or another's for the moment."""
     from trailscan.store.findings import add

@@ -232,7 +232,7 @@ class _Run:
         sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop, laying, backlog.suspects)
         self._counts = sync.counts
         sync.start(self._place.parts, self._place.survey.loose, self._place.scope)
-        from trailscan.store.intake import Intake  # brings pyarrow, while the first objects are on their way
+        from trailscan.store.intake import Intake  # brings DuckDB, while the first objects are on their way
 
         intake = Intake(self._archive, workers, self._wish.only, self._stop)
         incoming = chain(backlog.incoming, self._incoming(sync, backlog.failed))

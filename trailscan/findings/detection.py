@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 import msgspec
-import pyarrow as pa
+from arro3.core import Table as ArrowTable
 
 from trailscan.evidence.archive import Archive
 from trailscan.findings.rule import LEVELS, Compiled, Hit, Rule, RuleFailed
@@ -17,6 +17,7 @@ from trailscan.search.question import ORIGINAL_COLUMNS, known_column, quoted
 from trailscan.search.table import Table
 from trailscan.search.tables import table_of
 from trailscan.store import findings as stored
+from trailscan.store.arrow import Cells, Kinds, insert, read_table
 from trailscan.store.database import Connection, Database, run
 
 COLUMNS = (
@@ -28,7 +29,8 @@ PEOPLE_COLUMNS = ("event_time", "level", "title", "who", "source_ip_address", "t
 HITS_AT_ONCE = 20_000
 _OF_RULE = ("rule_id", "title", "level", "author", "tags", "language")
 _INTERNAL = ("row_id", "member_offset", "object_bytes")
-_HITS = pa.schema([("number", pa.int32()), ("row_ids", pa.list_(pa.int64())), ("identity", pa.string()), ("note", pa.string())])
+_HITS: Kinds = {"number": "short", "row_ids": "text", "identity": "text", "note": "text"}
+_RULES: Kinds = {"number": "short", **dict.fromkeys(_OF_RULE, "text")}
 _LEVELS = "[" + ", ".join(f"'{level}'" for level in LEVELS) + "]"
 
 _TABLES = """
@@ -139,15 +141,15 @@ class Detection:
         grouped = f"SELECT {name}, {spans} FROM reported GROUP BY {name} ORDER BY findings DESC, {name}{_at_most(limit)}"
         return table_of(self._connection.execute(grouped))
 
-    def to_store(self, sort: str = "event_time", limit: int | None = None) -> pa.Table:
+    def to_store(self, sort: str = "event_time", limit: int | None = None) -> ArrowTable:
         """The rows that `table` shows and that are not stored yet, as the table `findings` holds them."""
         now = datetime.now(UTC).replace(tzinfo=None).isoformat()
         columns = ", ".join(
             {"account_id": "recipient_account_id AS account_id", "found_at": f"TIMESTAMP '{now}' AS found_at"}.get(name, name)
-            for name in stored.SCHEMA.names
+            for name in stored.KINDS
         )
         shown = f"SELECT * FROM reported {self._order(sort, limit)}"
-        return self._connection.sql(f"SELECT {columns} FROM ({shown}) WHERE is_new").to_arrow_table()
+        return read_table(self._connection, f"SELECT {columns} FROM ({shown}) WHERE is_new")
 
     def _known(self) -> list[str]:
         described = run(self._connection, "DESCRIBE reported")
@@ -199,14 +201,14 @@ def _is_behind(connection: Connection, notifier: str, rule_ids: Sequence[str]) -
 
 def _run_all(connection: Connection, rules: Sequence[Compiled], on_rule: Callable[[int], None]) -> Iterator[Failure]:
     """Fill `rule` and `hit`. The rules have a connection of their own, so that what they ask of it hinders nobody."""
-    _insert(connection, "rule", pa.Table.from_pylist([_row_of(*each) for each in enumerate(rules)]))
+    insert(connection, "rule", _RULES, [_row_of(*each) for each in enumerate(rules)])
     theirs = connection.cursor()
     for number, each in enumerate(rules):
         on_rule(number)
         try:
             hits = each.hits(theirs)
             while some := list(islice(hits, HITS_AT_ONCE)):
-                _insert(connection, "hit", _as_arrow(number, some))
+                insert(connection, "hit", _HITS, [_hit_row(number, hit) for hit in some])
         except Exception as error:  # noqa: BLE001 - no rule may stop the others: it is named, with what it broke
             run(connection, "DELETE FROM hit WHERE number = ?", [number])
             reason = str(error) if isinstance(error, RuleFailed) else f"{type(error).__name__}: {error}"
@@ -214,27 +216,14 @@ def _run_all(connection: Connection, rules: Sequence[Compiled], on_rule: Callabl
     theirs.close()
 
 
-def _row_of(number: int, each: Compiled) -> dict[str, object]:
+def _row_of(number: int, each: Compiled) -> Cells:
     rule = each.rule
     texts = (rule.id, rule.title, rule.level, rule.author, ", ".join(rule.tags) or None, rule.language)
-    return {"number": number, **dict(zip(_OF_RULE, map(_utf8, texts), strict=True))}
+    return (number, *map(_utf8, texts))
 
 
-def _as_arrow(number: int, hits: Sequence[Hit]) -> pa.Table:
-    columns = (
-        [number] * len(hits),
-        [hit.row_ids for hit in hits],
-        [_utf8(hit.identity) for hit in hits],
-        [_utf8(hit.note) for hit in hits],
-    )
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, _HITS.types, strict=True)], schema=_HITS)
-
-
-def _insert(connection: Connection, name: str, rows: pa.Table) -> None:
-    if rows.num_rows:
-        connection.register("fresh", rows)
-        run(connection, f"INSERT INTO {name} BY NAME FROM fresh")
-        connection.unregister("fresh")
+def _hit_row(number: int, hit: Hit) -> Cells:
+    return (number, str(list(hit.row_ids)), _utf8(hit.identity), _utf8(hit.note))
 
 
 def _utf8(text: str | None) -> str | None:

@@ -10,10 +10,11 @@ import duckdb
 
 from trailscan.search.table import Row, Table
 from trailscan.search.tables import CHUNK_ROWS, columns_of
+from trailscan.store.arrow import read_table
 from trailscan.store.database import Connection, run
 
 if TYPE_CHECKING:  # brought by the writers that need it
-    import pyarrow as pa
+    from arro3.core import RecordBatch
 
 BATCH_ROWS = 40_000
 Taken = TypeVar("Taken")
@@ -39,8 +40,8 @@ def paged(connection: Connection, row_ids: str, source: str, names: Sequence[str
             while chunk := connection.fetchmany(CHUNK_ROWS):
                 yield chunk
 
-    def computed(what: str) -> "Iterator[pa.RecordBatch]":
-        for table in _batches(number, lambda *span: connection.sql(statement(what, *span)).to_arrow_table()):
+    def computed(what: str) -> "Iterator[RecordBatch]":
+        for table in _batches(number, lambda *span: read_table(connection, statement(what, *span))):
             yield from table.to_batches()
 
     return Table(columns, chunks(), computed)

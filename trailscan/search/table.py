@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # brought by the writers that need it
-    import pyarrow as pa
+    from arro3.core import RecordBatch
 
 Kind = Literal["text", "integer", "number", "boolean", "timestamp", "json"]
 Value = str | int | float | bool | datetime | None
@@ -31,7 +31,7 @@ class Table:
 
     columns: tuple[Column, ...]
     chunks: Iterator[list[Row]]
-    computed: "Callable[[str], Iterator[pa.RecordBatch]] | None" = None
+    computed: "Callable[[str], Iterator[RecordBatch]] | None" = None
 
     @property
     def names(self) -> list[str]:

@@ -10,7 +10,7 @@ from trailscan.evidence.origin import Origin, name_of, state_of
 from trailscan.store.database import Connection, Database, run
 from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, never_loaded, suspects, unread
 
-if TYPE_CHECKING:  # it brings pyarrow, which a sync loads later
+if TYPE_CHECKING:  # it brings DuckDB, which a sync loads later
     from trailscan.store.intake import Incoming
 
 

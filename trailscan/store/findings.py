@@ -8,22 +8,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
-import pyarrow as pa
+from arro3.core import Table
 
+from trailscan.store.arrow import Kinds
 from trailscan.store.database import Connection, run
 
 LONGEST_ERROR = 500  # characters of it that are kept
 _TEXTS = ("finding_id", "rule_id", "title", "level", "author", "tags", "language", "note", "account_id", "event_id")
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in _TEXTS),
-        ("event_time", pa.timestamp("us")),
-        ("bucket", pa.string()),
-        ("key", pa.string()),
-        ("record_index", pa.int32()),
-        ("found_at", pa.timestamp("us")),
-    ]
-)
+KINDS: Kinds = {
+    **dict.fromkeys(_TEXTS, "text"),
+    "event_time": "time",
+    "bucket": "text",
+    "key": "text",
+    "record_index": "short",
+    "found_at": "time",
+}
 # The event that each finding cites: by event id, and where several rows have it or none, by place.
 _CITED = """
 WITH wanted AS (SELECT * FROM findings WHERE finding_id IN (SELECT unnest(?::VARCHAR[]))),
@@ -41,7 +40,7 @@ QUALIFY row_number() OVER (
   PARTITION BY finding_id
   ORDER BY (e_bucket IS NOT DISTINCT FROM bucket AND e_key = key AND place = record_index) DESC, object_id DESC, place) = 1
 """
-_COLUMNS = ", ".join(SCHEMA.names)
+_COLUMNS = ", ".join(KINDS)
 _KNOWN_SINCE = "notifier:"  # in `about`, before a notifier's name: when it was first to be told anything
 _DETECTED = "detected"  # in `about`: what was looked at last, and by which rules
 
@@ -79,10 +78,10 @@ class Notice(msgspec.Struct, frozen=True):
     event: Mapping[str, object] | None
 
 
-def add(connection: Connection, found: pa.Table, notifiers: Sequence[str] = (), since: datetime | None = None) -> list[str]:
+def add(connection: Connection, found: Table, notifiers: Sequence[str] = (), since: datetime | None = None) -> list[str]:
     """Store the findings not stored before, with a notice to each notifier; returns their ids.
 
-    `found` has the columns of SCHEMA. A notifier that was never given before hears only of events from `since` on, and of
+    `found` has the columns of KINDS. A notifier that was never given before hears only of events from `since` on, and of
     those without a time. To be called within one transaction of a Database.writing().
     """
     connection.register("fresh", found)
@@ -142,10 +141,12 @@ def mark_sent(connection: Connection, finding_id: str, notifier: str, error: str
     run(connection, tried, [sent_at, kept, finding_id, notifier])
 
 
-def findings_of(found: pa.Table, finding_ids: Sequence[str]) -> list[Finding]:
+def findings_of(found: Table, finding_ids: Sequence[str]) -> list[Finding]:
     """Those of a table of findings that have these ids."""
     wanted = set(finding_ids)
-    return [Finding(**row) for row in found.to_pylist() if row["finding_id"] in wanted]
+    columns = [column.to_pylist() for column in found.columns]
+    rows = (dict(zip(found.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+    return [Finding(**row) for row in rows if row["finding_id"] in wanted]
 
 
 def detection_mark(connection: Connection, fingerprint: str) -> str:

@@ -73,7 +73,7 @@ class Intake:
             raise ValueError("this intake was made to keep, not to load")
         reads = self._workers.read(chunked(map(self._numbered, incoming)))
         self.database.create()
-        from trailscan.store.load import Loader  # brings pyarrow, while the first objects are being read
+        from trailscan.store.load import Loader  # brings DuckDB, while the first objects are being read
         from trailscan.store.rows import insert_containers
 
         def before_commit(connection: Connection, is_last: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
-import pyarrow as pa
+from nanoarrow.c_array import CArray
 
 from trailscan.evidence.origin import Origin
 from trailscan.records.damage import FOREIGN, Damage
@@ -19,6 +19,7 @@ from trailscan.store.copies import count_fresh
 from trailscan.store.counts import CHANGED, NAMED, STRAY, Loaded
 from trailscan.store.database import Connection, Database, run, sql
 from trailscan.store.patterns import like
+from trailscan.store.raw_arrow import stream
 from trailscan.store.repaired import repairs_of, replaced_by
 from trailscan.store.rows import (
     BATCH,
@@ -89,8 +90,7 @@ class Loader:
 
     def into(self, connection: Connection, window: "_Window") -> Loaded:
         """Load what the window lets through, within the connection's transaction."""
-        batches = pa.RecordBatchReader.from_batches(BATCH, window.batches())
-        connection.register("batch", batches)
+        connection.register("batch", stream(BATCH, window.batches()))
         try:
             run(connection, _insert_events(self.only), [like(name) for name in self.only])
         except Exception:
@@ -197,7 +197,7 @@ class _Window:
         self.outcomes: list[Outcome] = []
         self.is_last = False
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[CArray]:
         """The records as Arrow, for DuckDB to pull; every outcome is noted on the way."""
         try:
             for read in self._within():

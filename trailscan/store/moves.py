@@ -3,15 +3,21 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
-import pyarrow as pa
 
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.origin import Origin, bytes_of, name_of, state_of
 from trailscan.records.checking import Kept, check_logs
 from trailscan.records.workers import Workers
+from trailscan.store.arrow import Cells, Kinds, rows_as_arrow
 from trailscan.store.database import Connection, Database, run
 from trailscan.store.holdings import files_below
 from trailscan.store.rows import forget
+
+_MOVED: Kinds = {
+    "object_id": "integer",
+    **dict.fromkeys(("path", "copy", "member", "sha256"), "text"),
+    "last_modified": "time",
+}
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -63,7 +69,7 @@ def apply(archive: Archive, database: Database, moves: Sequence[Move]) -> None:
     archive.record([move.new for move in moves])
     archive.flush()
     with database.writing() as connection:
-        connection.register("moved", _table(moves))
+        connection.register("moved", rows_as_arrow(_MOVED, list(map(_row_of, moves))))
         forget(connection, _doubles(connection))
         run(
             connection,
@@ -80,9 +86,6 @@ def _doubles(connection: Connection) -> list[int]:
     return [number for (number,) in run(connection, found)]
 
 
-def _table(moves: Sequence[Move]) -> pa.Table:
-    texts = ("path", "copy", "member", "sha256")
-    columns = {"object_id": pa.array([move.object_id for move in moves], pa.int64())}
-    columns |= {name: pa.array([getattr(move.new, name) for move in moves], pa.string()) for name in texts}
-    columns["last_modified"] = pa.array([move.new.last_modified for move in moves], pa.timestamp("us"))
-    return pa.table(columns)
+def _row_of(move: Move) -> Cells:
+    new = move.new
+    return (move.object_id, new.path, new.copy, new.member, new.sha256, new.last_modified)

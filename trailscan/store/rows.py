@@ -4,72 +4,52 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
-import pyarrow as pa
+from nanoarrow.c_array import CArray
 
 from trailscan.evidence.local import FileState
 from trailscan.evidence.origin import Origin, naming_of
 from trailscan.records.batches import Batch
 from trailscan.records.damage import FOREIGN, Damage
 from trailscan.records.workers import Outcome
+from trailscan.store.arrow import Cells, Kinds, insert, rows_as_arrow
 from trailscan.store.database import Connection, run, sql
+from trailscan.store.raw_arrow import raw_batch
 
-Cells = tuple[object, ...]
-
-BATCH = pa.schema([("object_id", pa.int64()), ("record_index", pa.int32()), ("record", pa.string())])
-_OBJECTS = pa.schema(
-    [
-        ("object_id", pa.int64()),
-        *((name, pa.string()) for name in ("source", "bucket", "key", "path", "copy", "member")),
-        ("member_offset", pa.int64()),
-        *((name, pa.string()) for name in ("kind", "account_id", "region")),
-        ("delivered_at", pa.timestamp("us")),
-        ("bytes", pa.int64()),
-        ("etag", pa.string()),
-        ("version_id", pa.string()),
-        ("last_modified", pa.timestamp("us")),
-        ("metadata", pa.string()),
-        ("sha256", pa.string()),
-        ("sha256_raw", pa.string()),
-        ("fetched_at", pa.timestamp("us")),
-        ("loaded_at", pa.timestamp("us")),
-        ("only_events", pa.string()),
-        ("records", pa.int64()),
-        ("loaded", pa.int64()),
-        ("status", pa.string()),
-        ("shape", pa.string()),
-        ("foreign_elements", pa.int64()),
-        ("foreign_kind", pa.string()),
-    ]
-)
-_AROUND = pa.schema(
-    [
-        ("object_id", pa.int64()),
-        ("record_index", pa.int32()),
-        *((name, pa.string()) for name in ("account", "region", "time", "flag")),
-    ]
-)
-_DAMAGE = pa.schema(
-    [
-        ("object_id", pa.int64()),
-        ("record_index", pa.int32()),
-        ("what", pa.string()),
-        ("where_bytes", pa.int64()),
-        ("reason", pa.string()),
-    ]
-)
+BATCH: Kinds = {"object_id": "integer", "record_index": "short", "record": "text"}
+_OBJECTS: Kinds = {
+    "object_id": "integer",
+    **dict.fromkeys(("source", "bucket", "key", "path", "copy", "member"), "text"),
+    "member_offset": "integer",
+    **dict.fromkeys(("kind", "account_id", "region"), "text"),
+    "delivered_at": "time",
+    "bytes": "integer",
+    "etag": "text",
+    "version_id": "text",
+    "last_modified": "time",
+    "metadata": "text",
+    "sha256": "text",
+    "sha256_raw": "text",
+    "fetched_at": "time",
+    "loaded_at": "time",
+    "only_events": "text",
+    "records": "integer",
+    "loaded": "integer",
+    "status": "text",
+    "shape": "text",
+    "foreign_elements": "integer",
+    "foreign_kind": "text",
+}
+_AROUND: Kinds = {
+    "object_id": "integer",
+    "record_index": "short",
+    **dict.fromkeys(("account", "region", "time", "flag"), "text"),
+}
+_DAMAGE: Kinds = {"object_id": "integer", "record_index": "short", "what": "text", "where_bytes": "integer", "reason": "text"}
 
 
-def as_arrow(batch: Batch) -> pa.RecordBatch:
+def as_arrow(batch: Batch) -> CArray:
     """A batch of raw records as `batch(object_id, record_index, record)`, without copying them."""
-    text = [None, pa.py_buffer(batch.offsets), pa.py_buffer(batch.open_data())]
-    return pa.record_batch(
-        [
-            pa.Array.from_buffers(pa.int64(), batch.rows, [None, pa.py_buffer(batch.object_ids)]),
-            pa.Array.from_buffers(pa.int32(), batch.rows, [None, pa.py_buffer(batch.indexes)]),
-            pa.Array.from_buffers(pa.string(), batch.rows, text),
-        ],
-        schema=BATCH,
-    )
+    return raw_batch(BATCH, batch.rows, [(batch.object_ids,), (batch.indexes,), (batch.offsets, batch.open_data())])
 
 
 def object_row(outcome: Outcome, origin: Origin, loaded_at: datetime, only: Sequence[str] = ()) -> Cells:
@@ -117,7 +97,7 @@ def unread_row(object_id: int, origin: Origin, status: str) -> Cells:
 
 def insert_objects(connection: Connection, rows: list[Cells]) -> None:
     """Append to `objects`."""
-    _insert(connection, "objects", _OBJECTS, rows)
+    insert(connection, "objects", _OBJECTS, rows)
 
 
 def fill_from_envelopes(connection: Connection, outcomes: Sequence[Outcome]) -> None:
@@ -129,8 +109,7 @@ def fill_from_envelopes(connection: Connection, outcomes: Sequence[Outcome]) -> 
     ]
     if not rows:
         return
-    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), _AROUND.types, strict=True)]
-    connection.register("around", pa.table(arrays, schema=_AROUND))
+    connection.register("around", rows_as_arrow(_AROUND, rows))
     run(connection, sql("envelopes.sql"))
     connection.unregister("around")
 
@@ -138,7 +117,7 @@ def fill_from_envelopes(connection: Connection, outcomes: Sequence[Outcome]) -> 
 def insert_damage(connection: Connection, found: Sequence[tuple[int | None, Damage]]) -> None:
     """Append to `damage`, each with the object it was found in."""
     rows: list[Cells] = [(object_id, bad.record_index, bad.what, bad.where_bytes, bad.reason) for object_id, bad in found]
-    _insert(connection, "damage", _DAMAGE, rows)
+    insert(connection, "damage", _DAMAGE, rows)
 
 
 def insert_containers(connection: Connection, states: dict[str, FileState]) -> None:
@@ -184,12 +163,3 @@ def _origin_cells(object_id: int, origin: Origin) -> Cells:
         origin.last_modified,
         None if origin.metadata is None else orjson.dumps(origin.metadata).decode(),
     )
-
-
-def _insert(connection: Connection, table: str, schema: pa.Schema, rows: list[Cells]) -> None:
-    if not rows:
-        return
-    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
-    connection.register("fresh", pa.table(arrays, schema=schema))
-    run(connection, f"INSERT INTO {table} BY NAME SELECT * FROM fresh")
-    connection.unregister("fresh")

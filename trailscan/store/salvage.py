@@ -8,14 +8,14 @@ import contextlib
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from multiprocessing.connection import Connection as Pipe
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
-import pyarrow as pa
 
 from trailscan.errors import ArchiveBusy, ArchiveError
+from trailscan.store.arrow import Cells, rows_as_arrow
 from trailscan.store.database import Config, Connection, Database, run
 from trailscan.store.faults import first_line
 
@@ -30,16 +30,29 @@ KEPT = {"findings": "", "notices": "", "about": "WHERE starts_with(name, 'notifi
 Got = TypeVar("Got")
 
 
+class Rows(msgspec.Struct):
+    """What was read of a table, every cell as text, which goes through a pipe and into whichever type the new column has."""
+
+    columns: tuple[str, ...]
+    cells: list[Cells]
+
+    def only(self, columns: Container[str]) -> Self:
+        """The same rows with these of their columns."""
+        places = [place for place, name in enumerate(self.columns) if name in columns]
+        cells = [tuple(row[place] for place in places) for row in self.cells]
+        return type(self)(tuple(self.columns[place] for place in places), cells)
+
+
 class Salvaged(msgspec.Struct):
     """Rows by table, and in words what could not be read."""
 
-    tables: dict[str, pa.Table] = {}
+    tables: dict[str, Rows] = {}
     lost: list[str] = []
 
     @property
     def findings(self) -> int:
         """How many findings were read."""
-        return int(self.tables["findings"].num_rows) if "findings" in self.tables else 0
+        return len(self.tables["findings"].cells) if "findings" in self.tables else 0
 
 
 def salvage(old: Database) -> Salvaged:
@@ -65,19 +78,22 @@ def put_back(found: Salvaged, fresh: Database) -> dict[str, int]:
     import duckdb
 
     counts = {}
-    for name in [name for name, table in found.tables.items() if table.num_rows]:
+    for name in [name for name, table in found.tables.items() if table.cells]:
         try:
             with fresh.writing() as connection:
                 counts[name] = _insert(connection, name, found.tables[name])
-        except duckdb.Error as error:
+        except (duckdb.Error, ValueError) as error:
             del found.tables[name]
             found.lost.append(f"{name}: {first_line(error)}")
     return counts
 
 
-def _insert(connection: Connection, name: str, rows: pa.Table) -> int:
+def _insert(connection: Connection, name: str, rows: Rows) -> int:
     known = {column for (column,) in run(connection, _COLUMNS, [name])}
-    connection.register("old", rows.select([column for column in rows.column_names if column in known]))
+    wanted = rows.only(known)
+    if not wanted.columns:
+        raise ValueError("it is another table: none of its columns is known")
+    connection.register("old", rows_as_arrow(dict.fromkeys(wanted.columns, "text"), wanted.cells))
     run(connection, f"INSERT OR IGNORE INTO {name} BY NAME FROM old")
     connection.unregister("old")
     return int(run(connection, f"SELECT count(*) FROM {name}")[0][0])
@@ -116,8 +132,7 @@ def _taken(here: Pipe, patience: float) -> Salvaged:
             if kind == "over":
                 return found
             if kind == "rows":
-                with pa.ipc.open_stream(rest[1]) as stream:
-                    found.tables[rest[0]] = stream.read_all()
+                found.tables[rest[0]] = Rows(*rest[1:])
             else:
                 found.lost.append(rest[0])
         found.lost.append("reading it did not end")
@@ -135,7 +150,7 @@ def _read(path: str, patience: float, there: Pipe) -> None:
         for table, condition in KEPT.items():
             rows, lost = _table(database, table, condition)
             if rows is not None:
-                there.send(("rows", table, _as_bytes(rows)))
+                there.send(("rows", table, rows.columns, rows.cells))
             if lost:
                 there.send(("lost", lost))
     except ArchiveBusy as error:
@@ -146,9 +161,9 @@ def _read(path: str, patience: float, there: Pipe) -> None:
     there.send(("over",))
 
 
-def _table(database: Database, table: str, condition: str) -> tuple[pa.Table | None, str]:
+def _table(database: Database, table: str, condition: str) -> tuple[Rows | None, str]:
     """The rows of a table, and what of it could not be read: nothing, some rows, or all of it."""
-    whole, reason = _attempt(database, lambda connection: _arrow(connection, f"FROM {table} {condition}"))
+    whole, reason = _attempt(database, lambda connection: _rows(connection, f"FROM {table} {condition}"))
     if whole is not None:
         return whole, ""
     number, _ = _attempt(database, lambda connection: int(run(connection, f"SELECT max(rowid) + 1 FROM {table}")[0][0] or 0))
@@ -156,14 +171,15 @@ def _table(database: Database, table: str, condition: str) -> tuple[pa.Table | N
     read = [portion for portion in portions if portion is not None]
     if not read:
         return None, f"{table}: {reason}"
-    return pa.concat_tables(read), f"{table}: {len(portions) - len(read):,} of {len(portions):,} portions: {reason}"
+    cells = [row for portion in read for row in portion.cells]
+    return Rows(read[0].columns, cells), f"{table}: {len(portions) - len(read):,} of {len(portions):,} portions: {reason}"
 
 
-def _portions(database: Database, table: str, condition: str, number: int) -> Iterator[pa.Table | None]:
+def _portions(database: Database, table: str, condition: str, number: int) -> Iterator[Rows | None]:
     for first in range(0, number, _PORTION):
         within = f"rowid >= {first} AND rowid < {first + _PORTION}"
         wanted = f"FROM (FROM {table} WHERE {within}) {condition}"
-        yield _attempt(database, lambda connection, wanted=wanted: _arrow(connection, wanted))[0]  # type: ignore[misc]
+        yield _attempt(database, lambda connection, wanted=wanted: _rows(connection, wanted))[0]  # type: ignore[misc]
 
 
 def _attempt(database: Database, read: Callable[[Connection], Got]) -> tuple[Got | None, str]:
@@ -174,20 +190,12 @@ def _attempt(database: Database, read: Callable[[Connection], Got]) -> tuple[Got
         try:
             with database.salvaging(_LIMITS) as connection:
                 return read(connection), ""
-        except (duckdb.Error, pa.ArrowException, ValueError, OverflowError) as error:
+        except (duckdb.Error, ValueError, OverflowError) as error:
             return None, first_line(error)
     return None, "it cannot be opened"
 
 
-def _arrow(connection: Connection, query: str) -> pa.Table:
-    """The rows, checked: text of a spoilt file need not be UTF-8."""
-    found = connection.sql(query).to_arrow_table()
-    found.validate(full=True)
-    return found
-
-
-def _as_bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue())
+def _rows(connection: Connection, query: str) -> Rows:
+    """The rows of a query. Raises UnicodeDecodeError, a ValueError, for text of a spoilt file that is not UTF-8."""
+    result = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM ({query})")
+    return Rows(tuple(name for name, *_ in result.description), result.fetchall())

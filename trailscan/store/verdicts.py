@@ -3,26 +3,21 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import pyarrow as pa
-
 from trailscan.evidence.verdict import Verdict
+from trailscan.store.arrow import Kinds, insert, insert_arrow, reader
 from trailscan.store.database import Connection, Database, run
 from trailscan.store.files import FAILURES
 
 GATHERED = 10_000  # verdicts that are turned into Arrow at a time
-_TEXTS = ("kind", "object", "status", "message")
-_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in _TEXTS),
-        ("object_id", pa.int64()),
-        *((name, pa.string()) for name in ("account_id", "region", "trail")),
-        ("starts_at", pa.timestamp("us")),
-        ("ends_at", pa.timestamp("us")),
-        ("file_bytes", pa.int64()),
-        ("file_modified", pa.int64()),
-    ]
-)
-_PORTION = 100_000  # rows
+_KINDS: Kinds = {
+    **dict.fromkeys(("kind", "object", "status", "message"), "text"),
+    "object_id": "integer",
+    **dict.fromkeys(("account_id", "region", "trail"), "text"),
+    "starts_at": "time",
+    "ends_at": "time",
+    "file_bytes": "integer",
+    "file_modified": "integer",
+}
 # What was found invalid of times before the first parameter or after the second.
 _OUTSIDE = f"""kind IN ('digest', 'log') AND status IN {FAILURES}
                AND coalesce(ends_at <= ?::TIMESTAMP OR coalesce(starts_at, ends_at) >= ?::TIMESTAMP, false)"""
@@ -58,9 +53,7 @@ def lay_down(
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     with database.writing() as archive:
         run(archive, f"DELETE FROM verdicts WHERE NOT ({_OUTSIDE})", [since, until])
-        archive.register("fresh", connection.sql("FROM verdicts").to_arrow_reader(_PORTION))
-        run(archive, "INSERT INTO verdicts BY NAME SELECT * FROM fresh")
-        archive.unregister("fresh")
+        insert_arrow(archive, "verdicts", reader(connection, "FROM verdicts"))
         _note(archive, {"verified_at": now, "verified_since": since, "verified_until": until})
     return now
 
@@ -74,11 +67,5 @@ def _note(connection: Connection, moments: dict[str, datetime | None]) -> None:
 
 
 def _insert(connection: Connection, verdicts: Sequence[Verdict]) -> None:
-    if not verdicts:
-        return
-    columns = [[getattr(verdict, name) for verdict in verdicts] for name in _SCHEMA.names]
-    columns[2] = [str(status) for status in columns[2]]
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)]
-    connection.register("fresh", pa.table(arrays, schema=_SCHEMA))
-    run(connection, "INSERT INTO verdicts BY NAME SELECT * FROM fresh")
-    connection.unregister("fresh")
+    rows = [tuple(getattr(verdict, name) for name in _KINDS) for verdict in verdicts]
+    insert(connection, "verdicts", _KINDS, rows)

@@ -46,7 +46,8 @@ def write_parquet(table: Table, out: BinaryIO) -> int:
 
 def _batches(table: Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     if table.computed is not None:
-        for batch in table.computed(", ".join('"' + name.replace('"', '""') + '"' for name in table.names)):
+        names = ", ".join('"' + name.replace('"', '""') + '"' for name in table.names)
+        for batch in map(pa.record_batch, table.computed(names)):
             yield pa.record_batch([column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)], schema)
         return
     for chunk in filter(None, table.chunks):

@@ -2,10 +2,9 @@
 
 import json
 
-import pyarrow as pa
-
 from trailscan.findings.rule import Uncompiled
 from trailscan.findings.sigma.compiling import compile_sigma
+from trailscan.store.arrow import rows_as_arrow
 from trailscan.store.database import run, scratch, sql
 from trailscan.store.rows import BATCH
 
@@ -22,8 +21,7 @@ def database(*objects, connection=None):
         for number, content in enumerate(objects, 1)
         for index, record in enumerate(content)
     ]
-    arrays = [pa.array(column, kind) for column, kind in zip(zip(*cells, strict=True), BATCH.types, strict=True)]
-    connection.register("batch", pa.table(arrays, schema=BATCH))
+    connection.register("batch", rows_as_arrow(BATCH, cells))
     run(connection, "INSERT INTO events " + sql("parse.sql"))
     connection.unregister("batch")
     return connection
