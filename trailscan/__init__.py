@@ -1,3 +1,5 @@
 """trailscan: from CloudTrail's objects in S3 to who opened a Session Manager shell, offline and with proof."""
 
-__version__ = "0.1.0"
+from trailscan.version import __version__
+
+__all__ = ["__version__"]

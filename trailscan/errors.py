@@ -2,6 +2,7 @@
 
     TrailscanError                     1  the command could not do its work
     ├── UsageError                     2  the command line asks for something that cannot be
+    │   └── MissingExtra               2  it takes a library that is not installed
     ├── ArchiveError                   1  the archive's folder or database cannot be used
     │   ├── NoArchive                  1  there is none where it was looked for
     │   │   └── NoDatabase             1  its objects are there, its database is not
@@ -55,6 +56,10 @@ class UsageError(TrailscanError, ValueError):
     """The command line asks for something that cannot be."""
 
     exit_code = ExitCode.USAGE
+
+
+class MissingExtra(UsageError):
+    """What is asked for takes a library that this installation lacks; the hint names the extra that brings it."""
 
 
 class ArchiveError(TrailscanError):

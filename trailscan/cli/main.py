@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import typer
 
-from trailscan import __version__
 from trailscan.cli import streams
 from trailscan.cli.commands import (
     coverage,
@@ -29,6 +28,7 @@ from trailscan.cli.commands import (
 from trailscan.cli.terminal import Terminal, without_secrets
 from trailscan.errors import ExitCode, OutOfMemory, OutputError, ReaderGone, TrailscanError, of_system
 from trailscan.store.faults import of_duckdb
+from trailscan.version import __version__
 
 _FAULT = "this is a fault of trailscan: --debug shows where"
 

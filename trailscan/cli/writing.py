@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from trailscan.errors import OutputError, UsageError
 from trailscan.evidence.leftovers import held, part_of, sweep_parts
+from trailscan.extras import require
 from trailscan.search.report import Report
 from trailscan.search.table import Table
 from trailscan.views.escape import for_terminal
@@ -24,8 +25,9 @@ def write_table(table: Table, wanted: str, output: str | None) -> None:
         return
     if wanted == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is not for a terminal", "give a file: -o FILE")
+    write = _writer(wanted)
     with _opened(output) as out:
-        _writer(wanted)(table, out)
+        write(table, out)
 
 
 def write_count(number: int, output: str | None) -> None:
@@ -98,6 +100,7 @@ def _writer(wanted: str) -> Callable[[Table, BinaryIO], int]:
 
         return write_csv
     if wanted == "parquet":
+        require("parquet")
         from trailscan.views.as_parquet import write_parquet
 
         return write_parquet

@@ -17,9 +17,9 @@ from typing import Annotated, Any, BinaryIO
 
 import msgspec
 
-from trailscan import __version__
 from trailscan.errors import of_system
 from trailscan.evidence.archive import Archive
+from trailscan.version import __version__
 
 NOTHING = "0" * 64  # what the first line holds in place of a hash
 NARROWED = "narrowed"  # the argument of a `pack` line from which on the manifest is another: part of the one before

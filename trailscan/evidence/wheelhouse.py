@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from email.parser import HeaderParser
 from importlib import metadata
 
@@ -21,6 +21,7 @@ import msgspec
 
 from trailscan.errors import TrailscanError
 from trailscan.evidence.bundle import INSTALL, WHEELS
+from trailscan.extras import EXTRAS
 
 NAME = "trailscan"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -29,7 +30,7 @@ _SYSTEMS = {"win": ("win32", "Windows", "nt"), "macosx": ("darwin", "Darwin", "p
 _LINUX = ("linux", "Linux", "posix")
 _MANYLINUX = re.compile(r"manylinux(?:(1|2010|2014)|_2_(\d{1,3}))_(\w+)")
 _GLIBC = {"1": 5, "2010": 12, "2014": 17}
-OLDEST_GLIBC = 28  # 2.28: DuckDB and pyarrow have no wheels for older ones
+OLDEST_GLIBC = 28  # 2.28: DuckDB has no wheels for older ones
 _MACHINE = re.compile(r"(x86_64|amd64|aarch64|arm64|i686|armv7l|ppc64le|s390x|riscv64)$")
 _PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
@@ -81,10 +82,13 @@ def wheelhouse(target: Target) -> dict[str, bytes]:
     return {f"{WHEELS}/{name}": wheel for name, wheel in wheels.items()} | texts
 
 
-def needed(requirements: Iterable[str], environment: Mapping[str, str], known: dict[str, Pin]) -> list[Pin]:
+def needed(
+    requirements: Iterable[str], environment: Mapping[str, str], known: dict[str, Pin], extras: Collection[str] = ()
+) -> list[Pin]:
     """What these requirements come to on a machine of that environment, less what is known; adds it to `known`.
 
-    Follows the packages that are installed here; of one that is not, only what is asked of its version is known.
+    Requirements of extras count for those that are given. Follows the packages that are installed here; of one that is not,
+    only what is asked of its version is known.
     """
     from packaging.requirements import Requirement
 
@@ -92,14 +96,15 @@ def needed(requirements: Iterable[str], environment: Mapping[str, str], known: d
     for text in requirements:
         wanted = Requirement(text)
         name = _normal(wanted.name)
-        if (wanted.marker is not None and not wanted.marker.evaluate(dict(environment))) or name in known:
+        environments = [{**environment, "extra": extra} for extra in extras or ("",)]
+        if (wanted.marker is not None and not any(map(wanted.marker.evaluate, environments))) or name in known:
             continue
         try:
             version, its_own = f"=={metadata.version(name)}", metadata.requires(name) or []
         except metadata.PackageNotFoundError:
             version, its_own = str(wanted.specifier), []
         known[name] = Pin(name, version)
-        found += [known[name], *needed(its_own, environment, known)]
+        found += [known[name], *needed(its_own, environment, known, wanted.extras)]
     return found
 
 
@@ -144,7 +149,7 @@ def _fetched(target: Target) -> dict[str, bytes]:
     """The wheels of all that trailscan needs, by file name."""
     environment = environment_of(target)
     known: dict[str, Pin] = {NAME: Pin(NAME, "")}
-    pins = needed(metadata.requires(NAME) or [], environment, known)
+    pins = needed(metadata.requires(NAME) or [], environment, known, EXTRAS)
     wheels: dict[str, bytes] = {}
     while pins:
         fresh = _download(pins, target)

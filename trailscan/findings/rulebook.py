@@ -13,10 +13,11 @@ from operator import attrgetter
 
 import msgspec
 
-from trailscan import __version__
 from trailscan.errors import UsageError
 from trailscan.evidence.regular_file import open_regular
+from trailscan.extras import require
 from trailscan.findings.rule import LEVELS, Compiled, Uncompiled
+from trailscan.version import __version__
 
 BUILTIN = "builtin"  # in place of a path: the rules that come with trailscan
 LARGEST = 4 << 20  # bytes of a rule file: one may hold many rules
@@ -84,12 +85,16 @@ class Rulebook:
 def read_rules(paths: Sequence[str]) -> Rulebook:
     """The rules of files and folders; `builtin` are those that come with trailscan, and so is no path at all.
 
-    Folders are read with all below them, in order of names. Raises UsageError for a path that does not exist.
+    Folders are read with all below them, in order of names. Raises UsageError for a path that does not exist, and
+    MissingExtra for Sigma rules where pySigma is not installed.
     """
     gathering = _Gathering()
     for path in dict.fromkeys(paths or [BUILTIN]):
         gathering.take(path)
-    return Rulebook(gathering.shelf())
+    shelf = gathering.shelf()
+    if not all(_is_pattern(file.path) for file in shelf.files):
+        require("rules")
+    return Rulebook(shelf)
 
 
 def chosen(rules: Sequence[Compiled], level: str | None, names: Sequence[str]) -> list[Compiled]:
@@ -123,8 +128,12 @@ def _compiled(file: RuleFile) -> list[Compiled | Uncompiled]:
     return found or [Uncompiled(file.path, "", "there is no rule in it")]
 
 
+def _is_pattern(path: str) -> bool:
+    return path.lower().endswith(".json")
+
+
 def _compiler_of(path: str) -> Compiling:
-    if path.lower().endswith(".json"):
+    if _is_pattern(path):
         from trailscan.findings.patterns.rule import compile_pattern
 
         return compile_pattern

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from trailscan.errors import UsageError
 from trailscan.evidence.access import Access
+from trailscan.extras import require
 from trailscan.notices.command import Command, Stdout
 from trailscan.notices.notifier import Notifier
 
@@ -30,6 +31,7 @@ def _notifier(url: str, access: Access) -> Notifier:
         from trailscan.notices.sns import Topic  # brings boto3
 
         return Topic(rest, access)
+    require("notify")
     from trailscan.notices.service import Service  # brings Apprise
 
     return Service(kind, url)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trailscan import __version__
 from trailscan.errors import ArchiveBusy, NoDatabase, OutOfMemory, SchemaMismatch
 from trailscan.store.door_macros import door_events, parsing_macros, view_macros
 from trailscan.store.faults import REPAIR, of_opening, translated
 from trailscan.store.spill import spill_folder
+from trailscan.version import __version__
 
 SCHEMA_VERSION = 3
 ROW_GROUP = 20_480  # rows; a sixth of DuckDB's own: even a small load is compressed by several threads, in little memory
