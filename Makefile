@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCKER := build/locker
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -25,6 +25,10 @@ lint: $(READY) ## check style, types and who imports whom
 
 bench: $(READY) ## measure
 	$(BIN)/python -m benchmarks.run
+
+docs: $(READY) ## write docs/cli.md anew, out of the commands' own help
+	$(BIN)/python -m trailscan.cli.reference > docs/cli.md.new
+	mv docs/cli.md.new docs/cli.md
 
 lock: ## pin all dependencies with the hashes of their files (UPGRADE=--upgrade takes newer versions)
 	$(PYTHON) -m venv $(LOCKER)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from demo.make_bucket import write
 from tests.support.world import ACCOUNT, REGION, World, key, object_bytes
 from trailscan.cli.main import app
+from trailscan.extras import EXTRAS
 
 TOP = Path(__file__).parent.parent
 COMMANDS = sorted(get_command(app).commands)
@@ -151,8 +152,15 @@ def test_the_lock_names_no_place_to_fetch_from():
 def test_the_lock_covers_all_that_the_project_asks_for():
     settings = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))
     project = settings["project"]
-    wanted = [*settings["build-system"]["requires"], *project["dependencies"], *project["optional-dependencies"]["dev"]]
-    assert {re.match(r"[\w-]+", each)[0] for each in wanted} <= set(locked())
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    wanted = [*settings["build-system"]["requires"], *project["dependencies"], *extras]
+    assert {re.match(r"[\w-]+", each)[0] for each in wanted} - {project["name"]} <= set(locked())
+
+
+def test_what_an_extra_brings_is_known_by_the_name_that_pip_takes():
+    settings = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {*EXTRAS, "all", "dev"} == set(settings["project"]["optional-dependencies"])
+    assert settings["project"]["optional-dependencies"]["all"] == [f"trailscan[{','.join(sorted(EXTRAS))}]"]
 
 
 def test_the_sample_bucket_is_the_one_its_maker_makes(tmp_path):

@@ -1,8 +1,10 @@
 """The command line: what commands there are, and the one place where an error becomes words and an exit code."""
 
+import platform
 import sys
 import traceback
 from collections.abc import Callable
+from importlib import metadata
 
 import typer
 
@@ -11,6 +13,7 @@ from trailscan.cli.commands import (
     coverage,
     custody,
     detect,
+    docs,
     keys,
     load,
     pack,
@@ -41,7 +44,6 @@ app = typer.Typer(
     help="Find out from CloudTrail, offline, who opened a Session Manager shell, where, when and from where.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -64,17 +66,20 @@ app.command("custody", short_help="Show what was done to the archive.", epilog=c
 app.command("verify", short_help="Verify hashes, digests and signatures, offline.", epilog=verify.EXAMPLES)(verify.verify)
 app.add_typer(keys.app, name="keys", short_help="Show and import CloudTrail's public keys.")
 app.command("rebuild", short_help="Make the database anew from the objects.", epilog=rebuild.EXAMPLES)(rebuild.rebuild)
+app.command("docs", short_help="Print a page of the documentation.", epilog=docs.EXAMPLES)(docs.docs)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"trailscan {__version__}")
+        typer.echo(f"trailscan {__version__} (Python {platform.python_version()}, DuckDB {metadata.version('duckdb')})")
         raise typer.Exit
 
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the versions of trailscan, Python and DuckDB."
+    ),
 ) -> None:
     """Take the options that stand before a command."""
 

@@ -91,7 +91,7 @@ def user_sql(filters: Filters) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         raise UsageError(
-            f"--where cannot be run: {str(error).partition(chr(10))[0]}", "see docs/tables.md for the columns"
+            f"--where cannot be run: {str(error).partition(chr(10))[0]}", "`trailscan docs tables` explains the columns"
         ) from error
 
 
