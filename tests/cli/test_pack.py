@@ -16,6 +16,7 @@ from tests.support.world import ACCOUNT, REGION, World, object_bytes
 from trailscan.evidence.archive import Archive
 from trailscan.evidence.custody import Custody
 from trailscan.evidence.wheelhouse import Target, environment_of, locked, needed, own_wheel
+from trailscan.extras import EXTRAS
 
 WORLD = World(5)
 
@@ -223,6 +224,13 @@ def test_requirements_are_followed_for_the_machine_that_is_meant():
     assert found["duckdb"].startswith("==")
 
 
+def test_a_machine_without_network_gets_the_extras_too():
+    asked = ["orjson", "trailscan[parquet]; extra == 'all'", "pyarrow>=20; extra == 'parquet'", "pytest; extra == 'dev'"]
+    here = environment_of(Target())
+    assert {pin.name for pin in needed(asked, here, {})} == {"orjson"}
+    assert {pin.name for pin in needed(asked, here, {}, EXTRAS)} == {"orjson", "pyarrow"}
+
+
 def test_tags_of_older_c_libraries_go_with_a_newer_one():
     tags = Target(("manylinux_2_30_x86_64", "win_amd64")).tags
     assert tags[0] == "manylinux_2_30_x86_64"
@@ -251,7 +259,9 @@ def test_our_own_wheel_is_whole_and_always_the_same(tmp_path):
         names = packed.namelist()
         record = next(each for each in names if each.endswith("RECORD"))
         assert len(packed.read(record).splitlines()) == len(names)
-    assert {"trailscan/cli/main.py", "trailscan/store/schema.sql", "trailscan/py.typed"} < set(names)
+    assert {"trailscan/cli/main.py", "trailscan/store/schema.sql", "trailscan/py.typed", "trailscan/docs/tables.md"} < set(
+        names
+    )
     assert not [each for each in names if "__pycache__" in each]
 
 

@@ -205,7 +205,7 @@ def _requirement(name: str, wheel: bytes) -> str:
 
 
 def _package_files() -> Iterable[tuple[str, bytes]]:
-    for folder, folders, names in os.walk(_PACKAGE):
+    for folder, folders, names in os.walk(_PACKAGE, followlinks=True):  # the documents, in a checkout
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
             path = os.path.join(folder, name)
