@@ -74,8 +74,8 @@ def _rule(title: str, selection: str, service: str = "cloudtrail") -> str:
 
 def run_all(archive: str, each: bool) -> str:
     """Compile and run all of them over an archive, and say how long that took."""
-    from trailscan.findings.rule import Uncompiled
-    from trailscan.findings.sigma.compiling import compile_sigma
+    from trailscan.detect.rule import Uncompiled
+    from trailscan.detect.sigma.compiling import compile_sigma
     from trailscan.store.database import Database
 
     started = time.perf_counter()

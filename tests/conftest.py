@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.served import archive, buckets, served, standin  # noqa: F401 - fixtures of several rooms
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -12,11 +12,11 @@ import pytest
 from tests.fixtures import large
 from tests.fixtures.make import CORPUS, corpus
 from tests.fixtures.odd_bytes import GZ, RECORDS
-from trailscan.evidence.folder import find_objects
-from trailscan.evidence.keys import contradictions, parse_key
-from trailscan.evidence.local import Survey
-from trailscan.records.needles import Needles, Sieve
-from trailscan.records.reading import Reading, read_object
+from trailscan.cloudtrail.object_keys import contradictions, parse_key
+from trailscan.files.folder import find_objects
+from trailscan.files.local_objects import Survey
+from trailscan.records.object_reader import Reading, read_object
+from trailscan.records.prefilter import Needles, Prefilter
 
 EXPECTED = json.loads((CORPUS / "expected.json").read_bytes())
 OTHER_ZLIB = "ng" in zlib.ZLIB_RUNTIME_VERSION
@@ -121,7 +121,7 @@ def test_the_metadata_are_of_digests():
 @pytest.mark.parametrize("path", EXPECTED)
 def test_a_sieve_loses_no_start(path):
     content = (CORPUS / path).read_bytes()
-    sieve = Sieve(Needles.of([["StartSession"], ["ssm.amazonaws.com"]]))
+    sieve = Prefilter(Needles.of([["StartSession"], ["ssm.amazonaws.com"]]))
     everything, sifted = read_object(content), read_object(content, sieve=sieve)
     starts = [index for index, one in zip(everything.indexes, everything.records, strict=True) if is_start(parsed(one))]
     assert set(starts) <= set(sifted.indexes)

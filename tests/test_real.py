@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trailscan.records.reading import Reading, read_object
+from trailscan.records.object_reader import Reading, read_object
 
 REAL = Path(os.environ.get("TRAILSCAN_REAL") or Path(__file__).parents[1].parent / "shared" / "real")
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.origin import Origin
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.origin import Origin
 
 BAD_LINES = {
     "not UTF-8": b'{"source":"file","key":"\xff\xfe"}\n',
@@ -47,7 +47,7 @@ def load(root, folder):
 
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_what_names_no_object_is_passed_over_and_named(tmp_path, line):
-    archive = Archive(str(tmp_path))
+    archive = ArchiveFolder(str(tmp_path))
     good = Origin("s3", "k", "objects/b/k", 1, bucket="b")
     archive.record([good])
     with (tmp_path / "manifest.jsonl").open("ab") as manifest:

@@ -6,10 +6,10 @@ import zipfile
 
 import pytest
 
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.deliveries import BUCKET, Deliveries
-from trailscan.evidence.archive import Archive
-from trailscan.store import files
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.store import file_check as files
 from trailscan.store.database import Database, run
 
 READERS = {
@@ -48,7 +48,7 @@ def ask(name, root, event="none"):
 
 
 def an_event(root):
-    with Database(Archive(str(root)).database).reading() as connection:
+    with Database(ArchiveFolder(str(root)).database).reading() as connection:
         return run(connection, "SELECT event_id FROM events ORDER BY object_id LIMIT 1")[0][0]
 
 
@@ -190,7 +190,7 @@ def test_a_verify_of_some_times_keeps_what_was_found_invalid_of_others(tmp_path)
     trail.digest("2026-03-01T10:00", [trail.log("2026-03-01T09:15")])
     assert trailscan("rebuild", "--archive", trail.root, "--jobs", 1).code == 0
     row = "'digest', 'INVALID_SIGNATURE', 's3://b/d', 'forged', TIMESTAMP '2026-03-01 09:00', TIMESTAMP '2026-03-01 10:00'"
-    with Database(Archive(str(trail.root)).database).writing() as connection:
+    with Database(ArchiveFolder(str(trail.root)).database).writing() as connection:
         columns = "kind, status, object, message, starts_at, ends_at"
         run(connection, f"INSERT INTO verdicts ({columns}) VALUES ({row})")
     trailscan("verify", "--archive", trail.root, "--jobs", 1, "--since", "2026-04-01")
@@ -203,7 +203,7 @@ def test_a_verify_of_some_times_keeps_what_was_found_invalid_of_others(tmp_path)
 
 def forgotten(root, number):
     """As a run that was killed leaves it: the manifest knows more than the database."""
-    with Database(Archive(str(root)).database).writing() as connection:
+    with Database(ArchiveFolder(str(root)).database).writing() as connection:
         for table in ("events", "objects"):
             run(connection, f"DELETE FROM {table} WHERE object_id > ?", [number])
         run(connection, "UPDATE about SET value = '0' WHERE name = 'manifest_mark'")

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.cli.conftest import Case, run
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.deliveries import ACCOUNT, REGION, Deliveries
 from tests.support.standin import Rule
 

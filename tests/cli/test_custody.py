@@ -9,12 +9,12 @@ import time
 import pytest
 
 from tests.cli.conftest import Case
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.standin import Rule
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.store.database import Database, run
 
 WORLD = World(3)
@@ -33,7 +33,7 @@ def root(tmp_path):
 
 
 def entries(root):
-    return list(Custody(Archive(str(root))).entries())
+    return list(CustodyLog(ArchiveFolder(str(root))).entries())
 
 
 def test_load_and_rebuild_leave_a_line_each(root, tmp_path):
@@ -80,12 +80,12 @@ def test_a_sync_that_was_stopped_leaves_a_line_that_says_so(case: Case):
     (line,) = entries(case.archive)
     assert line.arguments["stopped"] is True
     assert 0 < line.counts["fetched"] < 400
-    assert Custody(Archive(str(case.archive))).check() == []
+    assert CustodyLog(ArchiveFolder(str(case.archive))).check() == []
 
 
 def test_the_log_as_a_table_is_short_and_says_whether_its_chain_holds(root):
     shown = trailscan("custody", "--archive", root)
-    head = Custody(Archive(str(root))).head()
+    head = CustodyLog(ArchiveFolder(str(root))).head()
     assert shown.code == 0
     assert shown.stderr.splitlines()[-1] == f"2 entries; the chain holds; head {head}"
     first, *lines = shown.stdout.decode().splitlines()

@@ -10,11 +10,11 @@ import pytest
 from pyarrow import parquet
 
 from tests.fixtures.invented import ANA, BEN, NODE, call, denied, event_id, iam_user, start, terminate
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.deliveries import take_in
 from tests.support.world import object_bytes
 from tests.test_frame import talkers_in
-from trailscan.evidence.archive import Archive
+from trailscan.archive.folder import ArchiveFolder
 
 MALLORY = iam_user("mallory")
 HOSTILE = "x\x1b[2J\x07\u202e\n=cmd()"
@@ -169,7 +169,7 @@ def test_new_findings_stay_reported_in_a_database_made_anew(detect, archive):
 
 
 def test_an_archive_that_another_writes_gets_its_answer_all_the_same(detect, archive):
-    with Archive(str(archive)).lock():
+    with ArchiveFolder(str(archive)).lock():
         ended = detect("-f", "jsonl")
     assert (ended.code, len(found(ended))) == (0, 4)
     assert "the findings were not kept, so --new will show them again" in ended.stderr

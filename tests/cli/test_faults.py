@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, TOP, Ended
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.deliveries import Deliveries
 from trailscan import errors
 from trailscan.cli.main import _known
@@ -102,7 +102,7 @@ def test_a_killed_reading_process_is_named(tmp_path):
     for day in range(1, 5):
         trail.log(f"2026-03-0{day}T09:15")
     script = (
-        "import os, signal, trailscan.records.workers as workers\n"
+        "import os, signal, trailscan.records.worker_pool as workers\n"
         "workers.read_object = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from trailscan.cli.main import main; main()"
     )

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, TOP, Case
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 
 FILES, RECORDS = 4, 1_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.query.running import trailscan
 from tests.records.shapes_of_records import minified, native, record
-from tests.search.running import trailscan
 
 ENVELOPE = {"version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.ssm", "account": "111122223333"}
 FOREIGN = minified({"detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2", "detail": {"state": "on"}})

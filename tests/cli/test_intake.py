@@ -9,10 +9,10 @@ import zipfile
 
 import pytest
 
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, gzipped, log_bytes, object_bytes
-from trailscan.evidence.archive import Archive
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.records.inflate import sha256_raw
 from trailscan.store.database import Database, run
 
@@ -207,8 +207,8 @@ def test_an_archive_of_the_version_before_says_what_it_never_hashed(tmp_path):
     without_hashes(root)
     ended = do(root, "rebuild")
     assert (ended.code, "never hashed: 2 objects" in ended.stderr) == (0, True)
-    assert len(list(Archive(str(root)).versions())) == 2
-    assert all(each.sha256 and each.hashed_at for each in Archive(str(root)).versions())
+    assert len(list(ArchiveFolder(str(root)).versions())) == 2
+    assert all(each.sha256 and each.hashed_at for each in ArchiveFolder(str(root)).versions())
     said = [json.loads(row) for row in do(root, "verify", "-f", "jsonl").stdout.splitlines()]
     assert [row["status"] for row in said if row["kind"] == "archive"] == ["UNCOVERED", "UNCOVERED"]
     (folder / "a.json.gz").write_bytes(FORGED)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.conftest import Case
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support import signer
 from tests.support.cloudtrail import CloudTrail, Offered
 from tests.support.signer import HOUR, START, Stored, Trail, build_chain, resigned, write_archive, write_bucket

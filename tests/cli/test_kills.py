@@ -16,8 +16,8 @@ import time
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, TOP, Case
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 
 SECONDS = float(os.environ.get("TRAILSCAN_KILL_SECONDS", "20"))

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, gzipped, log_bytes, object_bytes
 from trailscan.store.database import Database, run
 

@@ -9,15 +9,15 @@ import shutil
 
 import pytest
 
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.errors import TrailscanError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
+from trailscan.store.archive_stats import archive_stats
+from trailscan.store.custody_mark import remembered
 from trailscan.store.database import Database, run
-from trailscan.store.holdings import holdings
-from trailscan.store.remembering import remembered
 
 NUMBER = int(os.environ.get("TRAILSCAN_MUTATIONS", "80"))
 TABLES = ("events", "objects", "damage", "findings", "notices", "about")
@@ -56,7 +56,7 @@ def answer(root):
     try:
         with Database(str(root / "trailscan.duckdb"), 0.1).reading() as connection:
             sums = [run(connection, f"SELECT count(*), sum(hash(t)) FROM {table} t")[0] for table in TABLES]
-            return sums, holdings(connection), remembered(connection)
+            return sums, archive_stats(connection), remembered(connection)
     except TrailscanError as error:
         return None if "trailscan rebuild" in error.hint else error.message
 
@@ -87,12 +87,12 @@ def test_a_spoilt_database_says_so_or_answers_as_before(made, tmp_path):
 def test_a_spoilt_log_is_told_or_as_before(made, tmp_path, name):
     root = tmp_path / "case"
     shutil.copytree(made, root)
-    archive = Archive(str(root))
+    archive = ArchiveFolder(str(root))
     with Database(archive.database).reading() as connection:
         known = remembered(connection)
     recorded, unread = list(archive.recorded()), 0
     for is_other, how in mutations(root / name, 2):
-        flaws, lines = Custody(archive).check(known), archive.unreadable_lines()
+        flaws, lines = CustodyLog(archive).check(known), archive.unreadable_lines()
         is_appended = how == "lengthened"
         assert flaws or lines or is_appended or not is_other, how
         found = list(archive.recorded())

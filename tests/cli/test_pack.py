@@ -10,12 +10,12 @@ import zipfile
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, Case
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.wheelhouse import Target, environment_of, locked, needed, own_wheel
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.bundle.wheels import Target, environment_of, locked, needed, own_wheel
 from trailscan.extras import EXTRAS
 
 WORLD = World(5)
@@ -69,7 +69,7 @@ def test_the_custody_log_goes_along_and_both_ends_note_the_bundle_s_sum(root, tm
     trailscan("pack", tmp_path / "case.tar", "--archive", root)
     trailscan("unpack", tmp_path / "case.tar", "--archive", tmp_path / "there")
     sha256 = hashlib.sha256((tmp_path / "case.tar").read_bytes()).hexdigest()
-    here, there = (Custody(Archive(str(place))) for place in (root, tmp_path / "there"))
+    here, there = (CustodyLog(ArchiveFolder(str(place))) for place in (root, tmp_path / "there"))
     assert [entry.command for entry in here.entries()] == ["load", "pack"]
     assert [entry.command for entry in there.entries()] == ["load", "unpack"]
     assert {list(log.entries())[-1].sums["bundle"] for log in (here, there)} == {sha256}

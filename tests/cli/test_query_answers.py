@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from tests.search.conftest import START, archive, files, records  # noqa: F401 - fixtures
-from tests.search.running import trailscan
+from tests.query.conftest import START, archive, files, records  # noqa: F401 - fixtures
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, gzipped, object_bytes
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202egpj\u2066\x9b31m\x00\x7f"

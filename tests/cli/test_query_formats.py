@@ -11,8 +11,8 @@ import sys
 import pytest
 from pyarrow import parquet
 
-from tests.search.conftest import START, archive, files, records  # noqa: F401 - fixtures
-from tests.search.running import trailscan
+from tests.query.conftest import START, archive, files, records  # noqa: F401 - fixtures
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 
 ASKED = ["--event", "StartSession", "--event", "*Session"]

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, TOP, Ended
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.deliveries import Deliveries
 
 READING = [["query", "--count"], ["sessions", "--count"], ["status"], ["coverage"], ["custody"], ["detect", "--count"]]

@@ -10,8 +10,8 @@ import sys
 import duckdb
 import pytest
 
-from tests.search.conftest import START
-from tests.search.running import trailscan
+from tests.query.conftest import START
+from tests.query.running import trailscan
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 from trailscan.errors import ArchiveError
 from trailscan.store.database import Database, run

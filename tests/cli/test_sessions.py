@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.fixtures.invented import ANA, BEN, NODE, call, denied, iam_user, plain, resume, start, terminate
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.world import object_bytes
 
 MALLORY = iam_user("mallory")

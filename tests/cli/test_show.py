@@ -7,9 +7,9 @@ import shutil
 import duckdb
 import pytest
 
-from tests.findings.plot import HOSTILE, OBJECTS, SHELL, STARTED
 from tests.fixtures.invented import event_id
-from tests.search.running import trailscan
+from tests.query.plot import HOSTILE, OBJECTS, SHELL, STARTED
+from tests.query.running import trailscan
 from tests.support.world import object_bytes
 from trailscan.cli.loading import load_paths
 

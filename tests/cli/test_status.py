@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support.deliveries import ACCOUNT, BUCKET, REGION, Deliveries
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.store.database import Database
 from trailscan.store.database import run as run_sql
 
@@ -18,7 +18,7 @@ def archive(tmp_path):
     trail.digest("2026-03-01T10:00", [trail.log("2026-03-01T09:15")])
     trail.log("2026-03-01T09:20", cut=9)
     assert trailscan("rebuild", "--archive", trail.root).code == 3
-    return Archive(str(trail.root))
+    return ArchiveFolder(str(trail.root))
 
 
 def status(archive, *more):
@@ -60,7 +60,7 @@ def test_of_a_sound_archive_there_is_no_list_of_damage(tmp_path):
 
 def test_the_last_sync_is_told_from_the_custody_log(archive):
     with archive.lock():
-        custody = Custody(archive)
+        custody = CustodyLog(archive)
         custody.append("sync", {}, {"listed": 1, "fetched": 1})
         last = custody.append("sync", {}, {"listed": 1200, "fetched": 0, "out_of_range": 3})
     assert facts(archive)["last sync"] == f"{last.at}: 1,200 listed, 0 fetched, 3 out of range"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Case, run
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from tests.support import signer, tamperings
 from tests.support.signer import HOUR, START, Trail, build_chain, write_archive, write_bucket
-from trailscan.evidence.scopes import Scope, scopes_of
+from trailscan.verify.sync_scopes import SyncScope, scopes_of
 
 CHAIN = build_chain(3, 2)
 KEYS = [signer.kept_key(der) for der in tamperings.public_keys()[:2]]
@@ -93,7 +93,7 @@ def test_what_was_changed_deleted_and_broken_is_named_and_the_exit_code_is_4(arc
 
 def test_verbose_names_what_is_valid_too(archive, root):
     said = verify(root, "--verbose").stdout.decode()
-    for kind, place in (("Digest file", CHAIN.digests[0]), ("Log file", CHAIN.logs[0]), ("Archive", CHAIN.logs[0])):
+    for kind, place in (("Digest file", CHAIN.digests[0]), ("Log file", CHAIN.logs[0]), ("ArchiveFolder", CHAIN.logs[0])):
         assert f"{kind}\ts3://{place[0]}/{place[1]}\tvalid\n" in said
 
 
@@ -138,7 +138,7 @@ def test_a_tampered_custody_log_fails(archive, root):
     log.write_text(log.read_text().replace('"log_valid":6', '"log_valid":7', 1))
     ended = verify(root)
     assert ended.code == 4
-    assert "Custody\tcustody.jsonl line 3\tINVALID:" in ended.stdout.decode()
+    assert "CustodyLog\tcustody.jsonl line 3\tINVALID:" in ended.stdout.decode()
 
 
 def test_an_edited_manifest_does_not_make_an_edited_object_good(archive, root):
@@ -259,9 +259,9 @@ def test_what_cannot_be_verified_ends_with_3_and_is_not_called_invalid(root):
 
 
 def write_keys(root: Path) -> None:
-    from trailscan.evidence.archive import Archive
+    from trailscan.archive.folder import ArchiveFolder
 
-    signer.keep_keys(Archive(str(root)), "eu-west-1", KEYS)
+    signer.keep_keys(ArchiveFolder(str(root)), "eu-west-1", KEYS)
 
 
 def test_a_synced_archive_is_verified_and_what_the_sync_left_out_is_not_called_missing(case: Case):
@@ -299,9 +299,9 @@ def test_a_synced_archive_is_verified_and_what_the_sync_left_out_is_not_called_m
     ],
 )
 def test_what_a_sync_covered_is_read_from_the_custody_log(arguments, covered, archive):
-    from trailscan.evidence.custody import Custody
+    from trailscan.archive.custody_log import CustodyLog
 
-    log = Custody(archive)
+    log = CustodyLog(archive)
     log.append("sync", arguments, {})
     place, at = CHAIN.logs[0], START.replace(tzinfo=None)
     assert any(scope.covers(place, at) for scope in scopes_of(log.entries())) == covered
@@ -309,6 +309,6 @@ def test_what_a_sync_covered_is_read_from_the_custody_log(arguments, covered, ar
 
 def test_a_sync_does_not_cover_what_was_delivered_after_it():
     at = START.replace(tzinfo=None)
-    scope = Scope("example-trail", "", None, None, (), (), at)
+    scope = SyncScope("example-trail", "", None, None, (), (), at)
     assert scope.covers(CHAIN.logs[0], at)
     assert not scope.covers(CHAIN.logs[0], at + HOUR)

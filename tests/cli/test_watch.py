@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from tests.cli.conftest import ACCESS_KEY, ENVIRONMENT, SECRET, TOP, Case, Ended, run
-from tests.notices.making import mail, web
+from tests.notify.making import mail, web
 from tests.support import world
 from tests.support.standin import Rule
 

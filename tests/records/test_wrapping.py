@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.records.shapes_of_records import minified, native, record, record_lists
-from trailscan.records.needles import Needles, Sieve
-from trailscan.records.reading import read_object
+from trailscan.records.object_reader import read_object
+from trailscan.records.prefilter import Needles, Prefilter
 
 
 def packed(value: object) -> str:
@@ -73,14 +73,14 @@ def test_a_record_in_any_nesting_is_found_once_with_its_content(one, nesting, cl
     raw = CLOTHES[clothes](minified(value))
     reading = read_object(raw)
     assert (parsed(reading), reading.status, list(reading.indexes)) == ([one], "ok", [0])
-    sifted = read_object(raw, sieve=Sieve(Needles.of([["StartSession"]])))
+    sifted = read_object(raw, sieve=Prefilter(Needles.of([["StartSession"]])))
     assert (list(sifted.records), list(sifted.indexes)) == (list(reading.records), list(reading.indexes))
 
 
 @pytest.mark.parametrize("name", WITHIN)
 def test_a_wrapper_behind_a_native_record_is_not_spared_by_the_prefilter(name):
     raw = native([record(1, eventName="Other"), WITHIN[name](record(2))])
-    (found,) = read_object(raw, sieve=Sieve(Needles.of([["StartSession"]]))).records
+    (found,) = read_object(raw, sieve=Prefilter(Needles.of([["StartSession"]]))).records
     assert json.loads(bytes(found)) == record(2)
 
 

@@ -11,7 +11,7 @@ from tests.store.parsing import parsed
 from tests.store.test_roundtrip import agree, texts, values
 from tests.support.world import ORDER, World, log_bytes
 from trailscan.store.database import run, scratch, sql
-from trailscan.store.restore import record_of
+from trailscan.store.record_rebuild import record_of
 
 WHEN = datetime(2026, 3, 1, 9, 15, tzinfo=UTC)
 RECORDS = [World(5).record(WHEN, "111122223333", "eu-west-1") for _ in range(400)]

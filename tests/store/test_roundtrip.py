@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.parsing import parsed, row_of
-from trailscan.store.restore import DOCUMENTS, TEXTS, record_of
+from trailscan.store.record_rebuild import DOCUMENTS, TEXTS, record_of
 
 FLAGS = {"readOnly", "managementEvent"}
 KNOWN = [*TEXTS.values(), *DOCUMENTS.values(), "eventTime"]

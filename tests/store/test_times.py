@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.store.parsing import parsed, row_of
 from trailscan.store.database import scratch
-from trailscan.store.restore import record_of
+from trailscan.store.record_rebuild import record_of
 
 WHEN = datetime(2026, 3, 1, 9, 15, 2)  # noqa: DTZ001 - cells are naive UTC
 

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from tests.support import world
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.origin import Origin
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.origin import Origin
 from trailscan.records.inflate import sha256_raw
 
 ACCOUNT, REGION, BUCKET = world.ACCOUNT, world.REGION, "example-trail"
@@ -101,7 +101,7 @@ class Deliveries:
 
 def take_in(root: Path, bucket: str, key: str, data: bytes) -> str:
     """Lay an object into the archive at `root` and record it, as a sync does; in place of one of the same key."""
-    archive = Archive(str(root))
+    archive = ArchiveFolder(str(root))
     archive.create()
     known = [origin for origin, _ in archive.recorded()]
     path = f"objects/{bucket}/{key}"

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support import world
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.key_ledger import sum_name
-from trailscan.evidence.origin import Origin
-from trailscan.evidence.places import path_of
-from trailscan.evidence.signatures import KeptKey, hash_of_key
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.object_paths import path_of
+from trailscan.archive.origin import Origin
+from trailscan.verify.key_ledger import sum_name
+from trailscan.verify.signatures import KeptKey, hash_of_key
 
 START = datetime(2026, 3, 1, 0, 14, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -245,30 +245,30 @@ def write_bucket(objects: Objects, root: Path) -> None:
         (root / f"{bucket}.metadata.json").write_text(json.dumps(of_keys))
 
 
-def write_archive(objects: Objects, keys: Iterable[dict[str, str]], root: Path, region: str = "eu-west-1") -> Archive:
+def write_archive(objects: Objects, keys: Iterable[dict[str, str]], root: Path, region: str = "eu-west-1") -> ArchiveFolder:
     """An archive that a sync without loading would leave: objects, manifest, keys, and a database that notes them."""
-    from trailscan.store.intake import Intake
+    from trailscan.store.ingest import Ingest
 
-    archive = Archive(str(root))
+    archive = ArchiveFolder(str(root))
     archive.create()
     keep_keys(archive, region, list(keys))
     with archive.lock():
         origins = list(_origins(archive, objects))
         archive.record(origins)
-        intake = Intake(archive, None, (), lambda: False)
+        intake = Ingest(archive, None, (), lambda: False)
         intake.keep((origin, None) for origin in origins)
         intake.settle()
     return archive
 
 
-def keep_keys(archive: Archive, region: str, keys: list[dict[str, str]]) -> None:
+def keep_keys(archive: ArchiveFolder, region: str, keys: list[dict[str, str]]) -> None:
     """What a sync does with the keys that ListPublicKeys gave it: keep them, and note them in custody."""
     archive.save_keys(region, keys)
     if keys:
         kept = [msgspec.convert(key, KeptKey) for key in keys]
         sums = {sum_name(region, key.fingerprint): hash_of_key(key) for key in kept}
         with archive.lock():
-            Custody(archive).append("sync", {}, {}, sums)
+            CustodyLog(archive).append("sync", {}, {}, sums)
 
 
 def inflated(body: bytes) -> bytes:
@@ -294,7 +294,7 @@ def _logs(made: world.World, trail: Trail, begins: datetime, number: int, record
         yield trail.log_place(when, unique), Stored(world.object_bytes(made_of))
 
 
-def _origins(archive: Archive, objects: Objects) -> Iterator[Origin]:
+def _origins(archive: ArchiveFolder, objects: Objects) -> Iterator[Origin]:
     for (bucket, key), stored in objects.items():
         path, digest = archive.put(f"objects/{path_of(bucket, key)}", stored.body, None)
         yield Origin(

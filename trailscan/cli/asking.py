@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import answers
 from trailscan.cli.writing import write_count, write_records, write_table
 from trailscan.errors import ExitCode, UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.search.filters import Filters
-from trailscan.search.times import parse_time
+from trailscan.query.filters import Filters
+from trailscan.render.sentences import answers
+from trailscan.times import parse_time
 
 if TYPE_CHECKING:  # DuckDB is loaded while the workers read
-    from trailscan.search.table import Table
+    from trailscan.query.table import Table
     from trailscan.store.database import Connection
 
 
-class Shape(msgspec.Struct, frozen=True):
+class OutputOptions(msgspec.Struct, frozen=True):
     """How the answer is wanted."""
 
     format: str
@@ -64,29 +64,29 @@ def names_in(columns: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in columns.split(",")) if columns else ()
 
 
-def ask_archive(root: str, filters: Filters, shape: Shape, quiet: bool) -> int:
+def ask_archive(root: str, filters: Filters, shape: OutputOptions, quiet: bool) -> int:
     """Answer from an archive; gives the exit code."""
+    from trailscan.store.archive_stats import archive_stats
     from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
-    from trailscan.store.holdings import holdings
 
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
     with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         asking = Asking(connection, filters, shape, Terminal(quiet), archive.place)
-        return asking.answer(answers.resting_on(holdings(connection), inspection.condition()))
+        return asking.answer(answers.search_scope(archive_stats(connection), inspection.condition()))
 
 
 class Inquiry(ABC):
     """One question to one open database, whatever it is about; `place` turns a stored path into one on this disk."""
 
-    def __init__(self, answered: Answered, shape: Shape, terminal: Terminal, place: Callable[[str], str]) -> None:
+    def __init__(self, answered: Answered, shape: OutputOptions, terminal: Terminal, place: Callable[[str], str]) -> None:
         self._answered = answered
         self._shape = shape
         self._terminal = terminal
         self._place = place
 
-    def answer(self, resting: answers.Resting) -> int:
+    def answer(self, resting: answers.SearchScope) -> int:
         """Write what was asked for to stdout or the file, and what it rests on to stderr; gives the exit code."""
         lost = self._write()
         self._terminal.say("\n".join(self.ending(resting, lost)))
@@ -114,11 +114,11 @@ class Inquiry(ABC):
         """Where the original records of the rows lie."""
 
     @abstractmethod
-    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.SearchScope, lost: Sequence[str]) -> list[str]:
         """What the answer rests on; `lost` is what should have been in it and could not be had."""
 
     @abstractmethod
-    def why_none(self, resting: answers.Resting) -> list[str]:
+    def why_none(self, resting: answers.SearchScope) -> list[str]:
         """Why nothing was found."""
 
     def shown(self) -> str:
@@ -157,9 +157,9 @@ class Asking(Inquiry):
     """A question about events."""
 
     def __init__(
-        self, connection: "Connection", filters: Filters, shape: Shape, terminal: Terminal, place: Callable[[str], str]
+        self, connection: "Connection", filters: Filters, shape: OutputOptions, terminal: Terminal, place: Callable[[str], str]
     ) -> None:
-        from trailscan.search.question import Answer
+        from trailscan.query.events import Answer
 
         self._connection = connection
         self._filters = filters
@@ -178,7 +178,7 @@ class Asking(Inquiry):
 
     def columns(self) -> Sequence[str]:
         """All columns for machines; for people a few, by what was found."""
-        from trailscan.search import question
+        from trailscan.query import events as question
 
         if self._shape.format != "table":
             return question.default_columns(self._connection)
@@ -186,17 +186,17 @@ class Asking(Inquiry):
 
     def originals(self) -> "Table":
         """Where the records of the events lie."""
-        from trailscan.search.question import ORIGINAL_COLUMNS
+        from trailscan.query.events import ORIGINAL_COLUMNS
 
         return self._answer.table(ORIGINAL_COLUMNS, self._shape.sort, self._shape.limit)
 
-    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.SearchScope, lost: Sequence[str]) -> list[str]:
         """`31 events in 2 of 7,883 objects`, and what else must be known."""
         return answers.of_answer(self._answer.basis, resting, self.shown(), lost)
 
-    def why_none(self, resting: answers.Resting) -> list[str]:
+    def why_none(self, resting: answers.SearchScope) -> list[str]:
         """Why no event was found."""
-        from trailscan.search.question import alone, similar_names
+        from trailscan.query.events import alone, similar_names
 
         return answers.why_none(
             resting, alone(self._connection, self._filters), similar_names(self._connection, self._filters.event), self._filters

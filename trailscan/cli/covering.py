@@ -6,21 +6,21 @@ from itertools import groupby
 from operator import itemgetter
 from typing import cast
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import answers, archives
 from trailscan.cli.writing import write_calendar, write_table
 from trailscan.errors import ExitCode
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.scopes import covered_by
-from trailscan.findings.coverage import STATES, Coverage, Scope, coverage
-from trailscan.search.question import similar_names
-from trailscan.search.table import Row, Table
+from trailscan.query.events import similar_names
+from trailscan.query.table import Row, Table
+from trailscan.render.calendar import Cell, Strip
+from trailscan.render.sentences import answers, archives
+from trailscan.store.archive_stats import archive_stats
 from trailscan.store.condition import inspecting
 from trailscan.store.database import Database
-from trailscan.store.holdings import holdings
-from trailscan.store.kept import spans_of
-from trailscan.views.calendar import Cell, Strip
+from trailscan.verify.coverage import STATES, Coverage, CoverageScope, coverage
+from trailscan.verify.held_objects import spans_of
+from trailscan.verify.sync_scopes import covered_by
 
 
 class Totals:
@@ -41,12 +41,12 @@ class Totals:
             yield chunk
 
 
-def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quiet: bool) -> int:
+def show_coverage(root: str, scope: CoverageScope, wanted: str, output: str | None, quiet: bool) -> int:
     """Write the cells, for people as a picture; gives the exit code."""
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
     with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
-        covered = covered_by(Custody(archive).entries(), spans_of(connection))
+        covered = covered_by(CustodyLog(archive).entries(), spans_of(connection))
         found = coverage(connection, scope, archive.place, covered)
         totals = Totals(found.table)
         if wanted == "table":
@@ -54,7 +54,7 @@ def show_coverage(root: str, scope: Scope, wanted: str, output: str | None, quie
         else:
             write_table(totals.table, wanted, output)
         similar = similar_names(connection, scope.events) if _without_hits(totals, found) else []
-        resting = answers.resting_on(holdings(connection), inspection.condition())
+        resting = answers.search_scope(archive_stats(connection), inspection.condition())
     states = {state: totals.states[state] for state in STATES}
     lines = archives.of_coverage(states, totals.sums, found, scope, resting, similar)
     Terminal(quiet).say("\n".join(lines))

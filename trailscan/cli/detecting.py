@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli.asking import Inquiry, Shape
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.cli.asking import Inquiry, OutputOptions
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import answers, findings
 from trailscan.cli.writing import write_table
 from trailscan.errors import ArchiveError, ExitCode, UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.search.table import Column, Table
+from trailscan.query.table import Column, Table
+from trailscan.render.sentences import answers, findings
 
 if TYPE_CHECKING:  # DuckDB and the rule compilers are loaded once the archive is there
     from arro3.core import Table as ArrowTable
 
-    from trailscan.findings.detection import Detection
-    from trailscan.findings.rule import Compiled, Uncompiled
-    from trailscan.findings.rulebook import Rulebook
-    from trailscan.notices.notifier import Notifier
+    from trailscan.detect.rule import Compiled, Uncompiled
+    from trailscan.detect.rulebook import Rulebook
+    from trailscan.detect.runner import Detection
+    from trailscan.notify.notifier import Notifier
     from trailscan.store.database import Database
 
 _RULE_COLUMNS = ("level", "title", "language", "rule_id", "author", "tags", "path", "place", "reason")
 _RULE_PEOPLE_COLUMNS = ("level", "title", "language", "path", "reason")
 
 
-class Asked(msgspec.Struct, frozen=True):
+class DetectOptions(msgspec.Struct, frozen=True):
     """Which rules are to run, over which time, and what of their findings counts."""
 
     paths: tuple[str, ...]
@@ -41,25 +41,25 @@ class Asked(msgspec.Struct, frozen=True):
     notify: tuple[str, ...] = ()
 
 
-def detect_in(root: str, asked: Asked, shape: Shape, quiet: bool) -> int:
+def detect_in(root: str, asked: DetectOptions, shape: OutputOptions, quiet: bool) -> int:
     """Run rules over an archive, write the findings, keep those that are new; gives the exit code."""
-    from trailscan.findings.detection import Detection, Scope
+    from trailscan.detect.runner import Detection, DetectionScope
+    from trailscan.store.archive_stats import archive_stats
     from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
-    from trailscan.store.holdings import holdings
 
-    archive, terminal = Archive(root), Terminal(quiet)
+    archive, terminal = ArchiveFolder(root), Terminal(quiet)
     archive.must_exist()
     notifiers = _notifiers(asked, shape)
     book, rules = _rules(asked, terminal)
     database = Database(archive.database)
     with database.reading() as connection, inspecting(connection, archive) as inspection:
-        scope = Scope(asked.since, asked.until, asked.only_new)
+        scope = DetectionScope(asked.since, asked.until, asked.only_new)
         with terminal.clean():
             detection = Detection(connection, rules, scope, lambda number: _progress(terminal, number, rules))
         _say(terminal, findings.of_failures(detection.failed))
         asking = FindingAsking(detection, asked, len(rules), shape, terminal, archive.place)
-        code = asking.answer(answers.resting_on(holdings(connection), inspection.condition()))
+        code = asking.answer(answers.search_scope(archive_stats(connection), inspection.condition()))
         sys.stdout.flush()  # what is kept must have been shown
         fresh = None if shape.count or shape.by else detection.to_store(shape.sort, shape.limit)
     is_kept = fresh is None or _keep(archive, database, fresh, notifiers, terminal)
@@ -67,12 +67,12 @@ def detect_in(root: str, asked: Asked, shape: Shape, quiet: bool) -> int:
     return _exit_code(code if is_told else ExitCode.FAILED, asked, detection, book)
 
 
-def list_rules(asked: Asked, shape: Shape, quiet: bool) -> int:
+def list_rules(asked: DetectOptions, shape: OutputOptions, quiet: bool) -> int:
     """Write the rules, those that cannot run last, with reasons; gives the exit code."""
     if shape.format == "record" or shape.by or shape.count or shape.limit is not None:
         hint = "with --list leave out --by, --count, --limit and --format record"
         raise UsageError("--list shows rules, all of them, and no findings", hint)
-    from trailscan.findings.rulebook import chosen, read_rules
+    from trailscan.detect.rulebook import chosen, read_rules
 
     terminal = Terminal(quiet)
     book = read_rules(asked.paths)
@@ -87,7 +87,13 @@ class FindingAsking(Inquiry):
     """A question about what rules found; `ran` is how many were run."""
 
     def __init__(
-        self, detection: "Detection", asked: Asked, ran: int, shape: Shape, terminal: Terminal, place: Callable[[str], str]
+        self,
+        detection: "Detection",
+        asked: DetectOptions,
+        ran: int,
+        shape: OutputOptions,
+        terminal: Terminal,
+        place: Callable[[str], str],
     ) -> None:
         self._detection = detection
         self._asked = asked
@@ -106,7 +112,7 @@ class FindingAsking(Inquiry):
 
     def columns(self) -> Sequence[str]:
         """All columns for machines; for people those that tell when, how grave, what, who and where."""
-        from trailscan.findings.detection import COLUMNS, PEOPLE_COLUMNS
+        from trailscan.detect.runner import COLUMNS, PEOPLE_COLUMNS
 
         return PEOPLE_COLUMNS if self._shape.format == "table" else COLUMNS
 
@@ -114,19 +120,19 @@ class FindingAsking(Inquiry):
         """Where the records lie that the findings rest on."""
         return self._detection.originals(self._shape.sort, self._shape.limit)
 
-    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.SearchScope, lost: Sequence[str]) -> list[str]:
         """`12 findings of 5 rules (of 13 run) in 2 of 7,883 objects`, and what else must be known."""
         return findings.of_findings(self._detection.basis, self._ran, resting, self.shown(), self._asked.only_new, lost)
 
-    def why_none(self, resting: answers.Resting) -> list[str]:
+    def why_none(self, resting: answers.SearchScope) -> list[str]:
         """Why there is no finding."""
         bounds = (self._asked.since, self._asked.until)
         return findings.why_no_findings(self._detection.basis, resting, bounds)
 
 
-def _rules(asked: Asked, terminal: Terminal) -> "tuple[Rulebook, list[Compiled]]":
+def _rules(asked: DetectOptions, terminal: Terminal) -> "tuple[Rulebook, list[Compiled]]":
     """The rulebook, and those of its rules that are asked for; says which cannot run. Raises UsageError when none can."""
-    from trailscan.findings.rulebook import chosen, read_rules
+    from trailscan.detect.rulebook import chosen, read_rules
 
     book = read_rules(asked.paths)
     _say(terminal, findings.of_uncompiled(book.uncompiled))
@@ -142,22 +148,22 @@ def _progress(terminal: Terminal, number: int, rules: "Sequence[Compiled]") -> N
     terminal.progress(f"rule {number + 1:,} of {len(rules):,}: {rules[number].rule.title}")
 
 
-def _notifiers(asked: Asked, shape: Shape) -> "Sequence[Notifier]":
+def _notifiers(asked: DetectOptions, shape: OutputOptions) -> "Sequence[Notifier]":
     """Who is to be told of what is shown."""
     if not asked.notify:
         return ()
     if shape.count or shape.by:
         raise UsageError("--notify tells of findings, which --count and --by only count", "leave out one or the other")
-    from trailscan.notices.targets import parse
+    from trailscan.notify.targets import parse
 
     return parse(asked.notify)
 
 
 def _keep(
-    archive: Archive, database: "Database", fresh: "ArrowTable", notifiers: "Sequence[Notifier]", terminal: Terminal
+    archive: ArchiveFolder, database: "Database", fresh: "ArrowTable", notifiers: "Sequence[Notifier]", terminal: Terminal
 ) -> bool:
     """Store the findings and whom they are to be told; an archive may be read-only, or another's for the moment."""
-    from trailscan.store.findings import add
+    from trailscan.detect.finding_table import add
 
     if not fresh.num_rows:
         return True
@@ -174,17 +180,17 @@ def _keep(
     return False
 
 
-def _tell(archive: Archive, notifiers: "Sequence[Notifier]", terminal: Terminal) -> bool:
+def _tell(archive: ArchiveFolder, notifiers: "Sequence[Notifier]", terminal: Terminal) -> bool:
     """Send what is owed, also what could not be sent before; says how that went."""
-    from trailscan.cli.words.watching import of_delivery
-    from trailscan.notices.outbox import Outbox
+    from trailscan.notify.outbox import Outbox
+    from trailscan.render.sentences.watching import of_delivery
 
     delivery = Outbox(archive, notifiers).send(lambda: False)
     _say(terminal, of_delivery(delivery, None))
     return not delivery.failed
 
 
-def _exit_code(code: int, asked: Asked, detection: "Detection", book: "Rulebook") -> int:
+def _exit_code(code: int, asked: DetectOptions, detection: "Detection", book: "Rulebook") -> int:
     if asked.fail_on is not None and detection.basis.reaches(asked.fail_on):
         return ExitCode.NOT_VERIFIED
     return code or (ExitCode.DAMAGED if detection.failed or book.uncompiled else ExitCode.DONE)
@@ -192,7 +198,7 @@ def _exit_code(code: int, asked: Asked, detection: "Detection", book: "Rulebook"
 
 def _listed(rules: "Sequence[Compiled]", refused: "Sequence[Uncompiled]", columns: Sequence[str]) -> Table:
     """The rules as rows, and then what cannot run."""
-    from trailscan.search.question import known_column
+    from trailscan.query.events import known_column
 
     names = [known_column(name, _RULE_COLUMNS) for name in columns]
     rows = [*map(_row_of_rule, rules), *(_row_of_refused(each) for each in refused)]

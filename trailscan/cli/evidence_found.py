@@ -3,24 +3,24 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from trailscan.cli.words import evidence as words
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.local import Problem
-from trailscan.evidence.origin import Origin
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.origin import Origin
+from trailscan.files.local_objects import Problem
+from trailscan.render.sentences import evidence as words
 from trailscan.store.counts import NAMED
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.store.database import Database
-    from trailscan.store.intake import Incoming
+    from trailscan.store.ingest import Incoming
 
 
 class Evidence:
     """One pass over an archive; `problems` are things in `objects/` that cannot be taken, `flaws` those of the custody log."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: ArchiveFolder) -> None:
         self.problems: list[Problem] = []
-        self.flaws = Custody(archive).check()
+        self.flaws = CustodyLog(archive).check()
         self._archive = archive
         self._unhashed = 0
         self._named: list[Origin] = []
@@ -44,7 +44,7 @@ class Evidence:
 
     def counts(self, database: "Database") -> dict[str, int]:
         """For the custody log; asks the database that was made for what was altered."""
-        from trailscan.store.holdings import altered
+        from trailscan.store.archive_stats import altered
 
         with database.reading() as connection:
             self._altered = altered(connection)

@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.aws.s3 import Bucket
 from trailscan.errors import SourceError, UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.key_ledger import KeyLedger, span_text, sum_name
-from trailscan.evidence.s3 import Bucket
-from trailscan.evidence.signatures import BadKey, KeptKey, PublicKey, Times, hash_of_key, load_key, read_keys
+from trailscan.render.amounts import count
+from trailscan.render.escape import for_terminal
 from trailscan.store.database import Database
-from trailscan.store.digest_keys import KeyUse, key_uses
-from trailscan.views.amounts import count
-from trailscan.views.escape import for_terminal
+from trailscan.verify.digest_keys import KeyUse, key_uses
+from trailscan.verify.key_ledger import KeyLedger, span_text, sum_name
+from trailscan.verify.signatures import BadKey, KeptKey, PublicKey, Times, hash_of_key, load_key, read_keys
 
 BORN = datetime(2013, 11, 1)  # noqa: DTZ001 - naive UTC; AWS announced CloudTrail on 13 November 2013
 _MOST_SPANS = 20  # requests to a region; more spans of time are asked for as one
@@ -29,7 +29,7 @@ class FetchedKeys(msgspec.Struct):
     sums: dict[str, str] = {}
 
 
-def fetch_keys(bucket: Bucket, archive: Archive, database: Database, say: Callable[[str], None]) -> FetchedKeys:
+def fetch_keys(bucket: Bucket, archive: ArchiveFolder, database: Database, say: Callable[[str], None]) -> FetchedKeys:
     """Ask CloudTrail for the keys that are lacking, keep them, and say what came; what is refused is asked again next time."""
     lacking = _lacking(key_uses(database, archive.place), archive)
     fetched = FetchedKeys()
@@ -46,9 +46,9 @@ def fetch_keys(bucket: Bucket, archive: Archive, database: Database, say: Callab
     return fetched
 
 
-def _lacking(uses: Iterable[KeyUse], archive: Archive) -> list[KeyUse]:
+def _lacking(uses: Iterable[KeyUse], archive: ArchiveFolder) -> list[KeyUse]:
     """The keys that digests name and of which no sound one, known to custody, is held for their region."""
-    ledger = KeyLedger(Custody(archive).entries())
+    ledger = KeyLedger(CustodyLog(archive).entries())
     known = [key for key in read_keys(archive.keys)[0] if ledger.source_of(key) is not None and _is_sound(key)]
     held = {(key.region, key.fingerprint) for key in known}
     latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from threading import Event
 
+from trailscan.aws.sqs import Inbox, Message, NotOurs, Queue, keys_in
 from trailscan.cli.rounds import Rounds
 from trailscan.cli.telling import Say
-from trailscan.cli.words import watching as words
-from trailscan.evidence.queue import Inbox, Message, NotOurs, Queue, keys_in
-from trailscan.evidence.sync import Missing
+from trailscan.fetch.download import MissingObject
+from trailscan.render.sentences import watching as words
 
 MOST_STRANGERS = 10_000  # messages that are remembered as named
 PAUSE = 1.0  # seconds after messages none of which was ours: a queue may show them again at once
 _PASSING = {"not-fetched", "wrong-length"}  # reasons for which an object is worth another try
 
 
-class Heeding:
+class QueueListener:
     """A queue, and the rounds that it wakes. `named` remembers the messages that were left there, across several of these."""
 
     def __init__(self, queue: Queue, rounds: Rounds, named: set[str], say: Say) -> None:
@@ -24,7 +24,7 @@ class Heeding:
         self._named = named
         self._say = say
 
-    def heed(self, seconds: float, stop: Event) -> bool:
+    def poll(self, seconds: float, stop: Event) -> bool:
         """Wait at most so long for messages, and do what they ask for; False when none came."""
         messages = self._inbox.collect(seconds, stop.is_set)
         ours = [(message, keys) for message in messages if (keys := self._keys_in(message)) is not None]
@@ -47,7 +47,7 @@ class Heeding:
             return None
 
 
-def _handled(ours: Sequence[tuple[Message, list[str]]], missing: Sequence[Missing]) -> list[Message]:
+def _handled(ours: Sequence[tuple[Message, list[str]]], missing: Sequence[MissingObject]) -> list[Message]:
     """The messages none of whose objects is worth another try; the others come again by themselves."""
     again = {found.origin.key for found in missing if found.what in _PASSING}
     return [message for message, keys in ours if again.isdisjoint(keys)]

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note, widened
-from trailscan.cli.syncing import Wish
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, merge_event_names, note
+from trailscan.cli.syncing import SyncOptions
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import funnels
-from trailscan.cli.words import history as words
 from trailscan.cli.writing import write_table
+from trailscan.cloudtrail.history_windows import HISTORY, REACH, Span, can_be_asked
 from trailscan.errors import UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.event_history import History, Stopped, open_histories
-from trailscan.evidence.lookups import HeldWindows, Lookups, Wanted, account_of, span_within_reach
-from trailscan.evidence.windows import HISTORY, REACH, Span, can_be_asked
-from trailscan.records.needles import Needles
-from trailscan.records.workers import Workers
-from trailscan.search.table import Column, Row, Table
+from trailscan.fetch.history_download import HeldWindows, Lookups, Wanted, account_of, span_within_reach
+from trailscan.fetch.lookup_events import History, Stopped, open_histories
+from trailscan.query.table import Column, Row, Table
+from trailscan.records.prefilter import Needles
+from trailscan.records.worker_pool import Workers
+from trailscan.render.sentences import funnels
+from trailscan.render.sentences import history as words
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
-    from trailscan.store.intake import Incoming, Intake
+    from trailscan.store.ingest import Incoming, Ingest
 
 SOURCE = f"{HISTORY}:"
 PLAN = (
@@ -53,16 +53,16 @@ class Task(msgspec.Struct, frozen=True):
         return [held.wanted(self.account_id, region, name, self.span, self.now) for name in self.names]
 
 
-def sync_history(wish: Wish, root: str, quiet: bool) -> int:
+def sync_history(wish: SyncOptions, root: str, quiet: bool) -> int:
     """Sync, report, and give the exit code."""
     now = datetime.now(UTC).replace(tzinfo=None)
     span = checked_span(wish, now)
-    terminal, archive = Terminal(quiet), Archive(root)
+    terminal, archive = Terminal(quiet), ArchiveFolder(root)
     names = names_to_ask(wish.only)
     with contextlib.ExitStack() as stack:
         workers = None
         if wish.load and not wish.dry_run:
-            wish = msgspec.structs.replace(wish, only=widened(archive, wish.only))
+            wish = msgspec.structs.replace(wish, only=merge_event_names(archive, wish.only))
             workers = stack.enter_context(Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None))
         stop = stack.enter_context(interruptible())
         stack.enter_context(terminal.clean())
@@ -84,7 +84,7 @@ def is_history(source: str) -> bool:
     return source.startswith(SOURCE)
 
 
-def checked_span(wish: Wish, now: datetime) -> Span:
+def checked_span(wish: SyncOptions, now: datetime) -> Span:
     """The span of time to ask for. Raises UsageError for what does not go together with Event history."""
     if wish.source != SOURCE:
         raise UsageError(f"{wish.source!r} is not a source", f"write {SOURCE} and name regions with --region")
@@ -112,7 +112,7 @@ def names_to_ask(only: Sequence[str]) -> tuple[str | None, ...]:
     return (None,)
 
 
-def _plan(task: Task, wish: Wish, archive: Archive, terminal: Terminal) -> int:
+def _plan(task: Task, wish: SyncOptions, archive: ArchiveFolder, terminal: Terminal) -> int:
     """Say what would be asked for: a table on stdout, the sum on stderr."""
     asked = task.wanted(_held_in(archive))
     rows: list[Row] = [
@@ -123,14 +123,16 @@ def _plan(task: Task, wish: Wish, archive: Archive, terminal: Terminal) -> int:
     return exit_code(0, stopped=False)
 
 
-def _held_in(archive: Archive) -> HeldWindows:
+def _held_in(archive: ArchiveFolder) -> HeldWindows:
     return HeldWindows(origin for origin, _ in archive.recorded())
 
 
 class _Run:
     """One sync into an archive whose lock is held."""
 
-    def __init__(self, wish: Wish, task: Task, archive: Archive, terminal: Terminal, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, wish: SyncOptions, task: Task, archive: ArchiveFolder, terminal: Terminal, stop: Callable[[], bool]
+    ) -> None:
         self._wish = wish
         self._task = task
         self._archive = archive
@@ -145,12 +147,12 @@ class _Run:
         """Ask and load, then say what happened. Raises what ended the first region that came to no end."""
         from trailscan.store.backlog import Backlog
         from trailscan.store.database import Database
-        from trailscan.store.intake import Intake
+        from trailscan.store.ingest import Ingest
 
         database = Database(self._archive.database)
         database.create()
         backlog = Backlog(self._archive, database, self._wish.only if self._wish.load else None)
-        intake = Intake(self._archive, workers, self._wish.only, self._stop)
+        intake = Ingest(self._archive, workers, self._wish.only, self._stop)
         incoming = chain(backlog.incoming, self._incoming())
         if self._wish.load:
             for loaded in intake.load(incoming, lambda: self._lookups.is_whole):
@@ -170,7 +172,7 @@ class _Run:
             self._terminal.progress(words.progress(self._task, self._lookups.counts, self._tally.loaded))
             yield None if arrived is None else (arrived, None)
 
-    def _report(self, intake: "Intake") -> None:
+    def _report(self, intake: "Ingest") -> None:
         """The last words; the error that is raised after them is not among them."""
         lines = words.of_task(self._task, self._wish.scope.since, self._asked)
         lines += words.funnel(self._task, self._lookups.counts, self._wish.load)

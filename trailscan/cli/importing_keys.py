@@ -4,24 +4,24 @@ import os
 
 import msgspec
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.run import note
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.verifying_keys import source_words, told_flaws
 from trailscan.cli.writing import write_table
 from trailscan.errors import ExitCode, SourceError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.key_files import FoundKey, by_region, find_keys
-from trailscan.evidence.key_ledger import IMPORT, KeyLedger, sum_name
-from trailscan.evidence.signatures import KeyFlaw, hash_of_key, key_of, read_keys
-from trailscan.search.table import Column, Row, Table
-from trailscan.views.amounts import count
-from trailscan.views.escape import for_terminal
+from trailscan.query.table import Column, Row, Table
+from trailscan.render.amounts import count
+from trailscan.render.escape import for_terminal
+from trailscan.verify.key_files import FoundKey, by_region, find_keys
+from trailscan.verify.key_ledger import IMPORT, KeyLedger, sum_name
+from trailscan.verify.signatures import KeyFlaw, hash_of_key, key_of, read_keys
 
 
 def import_keys(root: str, path: str, region: str | None, quiet: bool) -> int:
     """Keep the keys of a file, folder or archive, note in custody where they came from, and give the exit code."""
-    archive, terminal = Archive(root), Terminal(quiet)
+    archive, terminal = ArchiveFolder(root), Terminal(quiet)
     found, flaws = find_keys(path, region)
     if not found:
         reasons = "; ".join(f"{flaw.file}: {flaw.reason}" for flaw in flaws[:3])
@@ -34,9 +34,11 @@ def import_keys(root: str, path: str, region: str | None, quiet: bool) -> int:
     return ExitCode.DAMAGED if flaws else ExitCode.DONE
 
 
-def _keep(archive: Archive, found: list[FoundKey], path: str, region: str | None, flaws: list[KeyFlaw]) -> tuple[int, int]:
+def _keep(
+    archive: ArchiveFolder, found: list[FoundKey], path: str, region: str | None, flaws: list[KeyFlaw]
+) -> tuple[int, int]:
     """How many keys are new, and how many the archive holds already, known to custody: these stay as they are."""
-    custody = Custody(archive)
+    custody = CustodyLog(archive)
     ledger = KeyLedger(custody.entries())
     known = {(key.region, key.fingerprint) for key in read_keys(archive.keys)[0] if ledger.source_of(key) is not None}
     new = held = 0
@@ -59,16 +61,16 @@ def _there(path: str, found: list[FoundKey]) -> dict[str, object]:
     """Of another archive's keys, what its own custody says of them."""
     if not os.path.isdir(os.path.join(path, "keys")):
         return {}
-    ledger = KeyLedger(Custody(Archive(path)).entries())
+    ledger = KeyLedger(CustodyLog(ArchiveFolder(path)).entries())
     keys = [key_of(each.key, each.region, os.path.basename(each.file)) for each in found]
     return {"there": {f"{key.region} {key.fingerprint}": source_words(key, ledger) for key in keys}}
 
 
 def list_keys(root: str, wanted: str, output: str | None, quiet: bool) -> int:
     """A row for each key that is kept; gives the exit code: 3 where one cannot be used or is not known to custody."""
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
-    ledger = KeyLedger(Custody(archive).entries())
+    ledger = KeyLedger(CustodyLog(archive).entries())
     keys, flaws = read_keys(archive.keys)
     rows: list[Row] = []
     for key in keys:

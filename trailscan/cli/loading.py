@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note, widened
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.origin import Origin, name_of
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, merge_event_names, note
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import funnels
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.folder import find_objects
-from trailscan.evidence.local import Problem, Survey, printable
-from trailscan.evidence.origin import Origin, name_of
-from trailscan.records.needles import Needles
-from trailscan.records.workers import Workers
+from trailscan.files.folder import find_objects
+from trailscan.files.local_objects import Problem, Survey, printable
+from trailscan.records.prefilter import Needles
+from trailscan.records.worker_pool import Workers
+from trailscan.render.sentences import funnels
 from trailscan.store.counts import Loaded
 
 
@@ -28,10 +28,10 @@ class Wish(msgspec.Struct, frozen=True):
 
 def load_paths(wish: Wish, root: str, quiet: bool) -> int:
     """Load, report, and give the exit code."""
-    terminal, archive = Terminal(quiet), Archive(root)
+    terminal, archive = Terminal(quiet), ArchiveFolder(root)
     survey = Survey()
     found = find_objects(wish.paths, survey)
-    wish = msgspec.structs.replace(wish, only=widened(archive, wish.only))
+    wish = msgspec.structs.replace(wish, only=merge_event_names(archive, wish.only))
     with (
         Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None) as workers,
         interruptible() as stop,
@@ -39,11 +39,11 @@ def load_paths(wish: Wish, root: str, quiet: bool) -> int:
     ):
         from trailscan.store.arrivals import Arrivals
         from trailscan.store.backlog import Backlog
-        from trailscan.store.intake import Intake
+        from trailscan.store.ingest import Ingest
 
         archive.create()
         with archive.lock():
-            intake = Intake(archive, workers, wish.only, stop.is_set)
+            intake = Ingest(archive, workers, wish.only, stop.is_set)
             intake.database.create()
             backlog = Backlog(archive, intake.database, None)
             arrivals = Arrivals(archive, intake.database, backlog.held, survey, wish.only, copies=wish.copies)
@@ -86,17 +86,17 @@ def load_paths(wish: Wish, root: str, quiet: bool) -> int:
 
 def load_backlog(only: tuple[str, ...], jobs: int | None, root: str, quiet: bool) -> int:
     """Load what was fetched and never loaded, or not in full; gives the exit code."""
-    terminal, archive = Terminal(quiet), Archive(root)
+    terminal, archive = Terminal(quiet), ArchiveFolder(root)
     archive.must_exist()
-    only = widened(archive, only)
+    only = merge_event_names(archive, only)
     with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
         from trailscan.store.backlog import waiting
         from trailscan.store.database import Database
-        from trailscan.store.intake import Intake
+        from trailscan.store.ingest import Ingest
 
         with archive.lock():
             incoming = waiting(archive, Database(archive.database), only)
-            intake = Intake(archive, workers, only, stop.is_set)
+            intake = Ingest(archive, workers, only, stop.is_set)
             tally = Tally(terminal)
             for loaded in intake.load(incoming):
                 tally.add(loaded)
@@ -113,10 +113,12 @@ def load_backlog(only: tuple[str, ...], jobs: int | None, root: str, quiet: bool
     return exit_code(tally.loaded.flawed_objects + len(intake.unreadable), stop.is_set())
 
 
-def _copy_held(archive: Archive, workers: Workers, uncopied: Sequence[Origin], survey: Survey, stop: Callable[[], bool]) -> int:
+def _copy_held(
+    archive: ArchiveFolder, workers: Workers, uncopied: Sequence[Origin], survey: Survey, stop: Callable[[], bool]
+) -> int:
     """Take copies of files that were loaded before and left where they are; returns of how many objects."""
+    from trailscan.operations.relocation import Move, apply, files_of, with_same_bytes
     from trailscan.store.database import Database
-    from trailscan.store.moves import Move, apply, files_of, with_same_bytes
 
     database, names = Database(archive.database), {name_of(origin) for origin in uncopied}
     copied: list[Move] = []

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.bundle.pack import Load, Narrowing, Packed, pack
 from trailscan.cli.run import exit_code
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words.condition import NOT_LOADED
 from trailscan.errors import ArchiveBusy, ArchiveError, Forbidden, NotLoaded, ReadOnly, SystemFault, UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.local import Problem
-from trailscan.evidence.packing import Load, Narrowing, Packed, pack
+from trailscan.files.local_objects import Problem
+from trailscan.render.amounts import count, size
+from trailscan.render.escape import for_terminal
+from trailscan.render.sentences.condition import NOT_LOADED
 from trailscan.store.counts import NAMED
-from trailscan.views.amounts import count, size
-from trailscan.views.escape import for_terminal
 
 if TYPE_CHECKING:  # DuckDB is loaded once there is an archive
     from trailscan.store.database import Connection
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # DuckDB is loaded once there is an archive
 Sums = dict[str, frozenset[str]]
 
 
-class Wish(msgspec.Struct, frozen=True):
+class PackOptions(msgspec.Struct, frozen=True):
     """What the command line asks for."""
 
     out: str
@@ -39,9 +39,9 @@ class Wish(msgspec.Struct, frozen=True):
     python: str | None
 
 
-def pack_archive(wish: Wish, root: str, quiet: bool) -> int:
+def pack_archive(wish: PackOptions, root: str, quiet: bool) -> int:
     """Pack, note it in the custody log where that can be written, print the bundle's SHA-256, and give the exit code."""
-    terminal, archive = Terminal(quiet), Archive(root)
+    terminal, archive = Terminal(quiet), ArchiveFolder(root)
     archive.must_exist()
     _check(wish, archive)
     with terminal.clean():
@@ -51,7 +51,7 @@ def pack_archive(wish: Wish, root: str, quiet: bool) -> int:
             packed = pack(archive, wish.out, wish.narrowing, load, lambda so_far: _progress(terminal, so_far))
             packed.problems[:0] = [*database.problems, *_unreadable(archive)]
             if unwritable is None:
-                Custody(archive).append("pack", _arguments(wish), _counts(packed), {"bundle": packed.sha256})
+                CustodyLog(archive).append("pack", _arguments(wish), _counts(packed), {"bundle": packed.sha256})
     sys.stdout.write(f"{packed.sha256}  {for_terminal(wish.out)}\n")
     terminal.say("\n".join(_last_words(wish, packed)))
     if unwritable is not None:
@@ -60,7 +60,7 @@ def pack_archive(wish: Wish, root: str, quiet: bool) -> int:
 
 
 @contextlib.contextmanager
-def _locked(archive: Archive) -> Iterator[SystemFault | None]:
+def _locked(archive: ArchiveFolder) -> Iterator[SystemFault | None]:
     """Keep other writers out; gives the reason where the archive cannot be written, and so by nobody else."""
     with contextlib.ExitStack() as stack:
         try:
@@ -71,7 +71,7 @@ def _locked(archive: Archive) -> Iterator[SystemFault | None]:
             yield None
 
 
-def _check(wish: Wish, archive: Archive) -> None:
+def _check(wish: PackOptions, archive: ArchiveFolder) -> None:
     if os.path.isdir(wish.out):
         raise UsageError(f"{wish.out} is a folder", "name the file to write, such as case-17.tar")
     if os.path.abspath(wish.out).startswith(os.path.join(archive.objects, "")):
@@ -80,10 +80,10 @@ def _check(wish: Wish, archive: Archive) -> None:
         raise UsageError("--platform and --python say for what to fetch wheels", "add --with-wheels")
 
 
-def _wheels(wish: Wish, terminal: Terminal) -> dict[str, bytes]:
+def _wheels(wish: PackOptions, terminal: Terminal) -> dict[str, bytes]:
     if not wish.wheels:
         return {}
-    from trailscan.evidence.wheelhouse import Target, wheelhouse
+    from trailscan.bundle.wheels import Target, wheelhouse
 
     terminal.progress("fetching wheels")
     target = Target(wish.platforms, wish.python)
@@ -102,7 +102,7 @@ class _Quiet(msgspec.Struct):
 
 
 @contextlib.contextmanager
-def _quiet_database(archive: Archive, wish: Wish, is_writable: bool) -> Iterator[_Quiet]:
+def _quiet_database(archive: ArchiveFolder, wish: PackOptions, is_writable: bool) -> Iterator[_Quiet]:
     """Keep other programs from writing the database. Raises NotLoaded for one that must not stand for the whole archive."""
     from trailscan.store.database import Database
 
@@ -135,9 +135,9 @@ def _copied(database: str, folder: str) -> str:
     return copy
 
 
-def _must_be_loaded(connection: "Connection", archive: Archive) -> None:
+def _must_be_loaded(connection: "Connection", archive: ArchiveFolder) -> None:
+    from trailscan.store.archive_stats import never_loaded
     from trailscan.store.backlog import not_loaded
-    from trailscan.store.holdings import never_loaded
 
     if behind := not_loaded(connection, archive) + sum(1 for _ in never_loaded(connection)):
         hint = "or leave the database out, and `trailscan unpack` makes it of all objects: --no-database"
@@ -152,12 +152,12 @@ def _known(connection: "Connection") -> Sums:
     return {path: frozenset(sums) for path, sums in rows}
 
 
-def _unreadable(archive: Archive) -> list[Problem]:
+def _unreadable(archive: ArchiveFolder) -> list[Problem]:
     """The manifest's lines that name no object: a bundle of a part leaves them out."""
     return [Problem("manifest.jsonl", f"line {number} names no object") for number in archive.unreadable_lines()]
 
 
-def _arguments(wish: Wish) -> dict[str, object]:
+def _arguments(wish: PackOptions) -> dict[str, object]:
     return {
         "out": os.path.basename(wish.out),
         "database": wish.database and not wish.narrowing,
@@ -180,7 +180,7 @@ def _progress(terminal: Terminal, packed: Packed) -> None:
     terminal.progress(f"{count(packed.objects, 'object')} packed")
 
 
-def _last_words(wish: Wish, packed: Packed) -> list[str]:
+def _last_words(wish: PackOptions, packed: Packed) -> list[str]:
     others = packed.members - packed.objects
     lines = [f"packed: {count(packed.objects, 'object')} and {count(others, 'more file')}, {size(packed.bytes)}"]
     if wish.narrowing:

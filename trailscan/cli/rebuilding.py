@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.evidence_found import Evidence
 from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import funnels
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.records.needles import Needles
-from trailscan.records.workers import Workers
+from trailscan.records.prefilter import Needles
+from trailscan.records.worker_pool import Workers
+from trailscan.render.sentences import funnels
 from trailscan.store.counts import Loaded
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
@@ -22,12 +22,12 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
 
     What does not have the SHA-256 that was recorded is named and not loaded, but with `accept_altered`.
     """
-    terminal, archive = Terminal(quiet), Archive(root)
+    terminal, archive = Terminal(quiet), ArchiveFolder(root)
     archive.must_exist()
     with Workers(jobs, Needles.of([only]) if only else None) as workers, interruptible() as stop, terminal.clean():
         from trailscan.store.database import Database, fresh_path
         from trailscan.store.dismissals import dismiss, dismissed_in
-        from trailscan.store.intake import Intake
+        from trailscan.store.ingest import Ingest
         from trailscan.store.salvage import salvage
         from trailscan.store.swapping import wipe
 
@@ -37,7 +37,7 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
             try:
                 saved, evidence = salvage(old), Evidence(archive)
                 fresh.make()
-                intake = Intake(archive, workers, only, stop.is_set, fresh, accept_altered=accept_altered)
+                intake = Ingest(archive, workers, only, stop.is_set, fresh, accept_altered=accept_altered)
                 tally = Tally(terminal)
                 for loaded in intake.load(evidence.recorded(), lambda: False):
                     tally.add(loaded)
@@ -48,7 +48,7 @@ def rebuild_archive(root: str, only: tuple[str, ...], jobs: int | None, quiet: b
                     terminal.say("stopped: the database is as it was")
                     return exit_code(0, stopped=True)
                 intake.settle()
-                dismiss(fresh, dismissed_in(Custody(archive).entries()))
+                dismiss(fresh, dismissed_in(CustodyLog(archive).entries()))
                 counts = counts_of(tally.loaded) | evidence.counts(fresh)
                 moved = _replace(old, fresh, saved, tally.loaded)
             finally:

@@ -5,17 +5,17 @@ from itertools import islice
 
 import msgspec
 
+from trailscan.archive.custody_log import Argument, CustodyLog, Entry, Flaw
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.resting import resting_of
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words.answers import Resting, ended
 from trailscan.cli.writing import write_table
 from trailscan.errors import ArchiveError, ExitCode
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Argument, Custody, Entry, Flaw
-from trailscan.search.table import Column, Row, Table
+from trailscan.query.table import Column, Row, Table
+from trailscan.render.amounts import count, size
+from trailscan.render.escape import for_terminal
+from trailscan.render.sentences.answers import SearchScope, ended
 from trailscan.store.counts import NAMED
-from trailscan.views.amounts import count, size
-from trailscan.views.escape import for_terminal
 
 SHORT = 12  # characters of a hash that people compare by eye
 ROWS = 1000
@@ -44,21 +44,21 @@ COLUMNS = (
 
 def recount(root: str, wanted: str, output: str | None, quiet: bool) -> int:
     """Write the log, say whether its chain holds, and give the exit code."""
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
-    log = Custody(archive)
+    log = CustodyLog(archive)
     plain = wanted == "table"
     entries = list(log.entries())
     rows = map(_short_row if plain else _row, entries)
     write_table(Table(PLAIN_COLUMNS if plain else COLUMNS, _chunks(rows)), wanted, output)
+    from trailscan.store.custody_mark import remembered_by
     from trailscan.store.database import Database
-    from trailscan.store.remembering import remembered_by
 
     flaws = log.check(remembered_by(Database(archive.database)))
     try:
         resting = resting_of(archive)
     except ArchiveError as error:
-        resting = Resting(0, 0, limits=[error.message], is_sound=False)
+        resting = SearchScope(0, 0, limits=[error.message], is_sound=False)
     lines = _last_words(len(entries), flaws, log.uncovered(), log.head())
     Terminal(quiet).say("\n".join([*lines[:-1], *ended(lines[-1], resting), *map(for_terminal, resting.limits)]))
     return ExitCode.NOT_VERIFIED if flaws else ExitCode.DONE if resting.is_sound else ExitCode.DAMAGED

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from trailscan.archive.custody_log import CustodyLog, Entry
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.run import note
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import archives
-from trailscan.cli.words.answers import resting_on
 from trailscan.cli.writing import write_table
 from trailscan.errors import ExitCode
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody, Entry
-from trailscan.views.escape import for_terminal
+from trailscan.render.escape import for_terminal
+from trailscan.render.sentences import archives
+from trailscan.render.sentences.answers import search_scope
 
 if TYPE_CHECKING:  # DuckDB is loaded once there is an archive
     from trailscan.store.database import Connection
@@ -25,16 +25,16 @@ Part = Literal["all", "damage", "about"]
 
 def report_status(root: str, part: Part, wanted: str, output: str | None, quiet: bool) -> int:
     """Write the part asked for; all is what is held and, for people, the facts and what is damaged. Gives the exit code."""
-    from trailscan.search.status import damage_table, facts_table, held_table
+    from trailscan.query.status import damage_table, facts_table, held_table
+    from trailscan.store.archive_stats import archive_stats
     from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
-    from trailscan.store.holdings import holdings
 
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
     for_people = part == "all" and wanted == "table" and output is None
     with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
-        held = holdings(connection)
+        held = archive_stats(connection)
         if part == "all":
             write_table(held_table(connection), wanted, output)
         if part == "about" or for_people:
@@ -43,7 +43,7 @@ def report_status(root: str, part: Part, wanted: str, output: str | None, quiet:
         if part == "damage" or (for_people and (held.damage or held.foreign or held.dismissed)):
             sys.stdout.write("\n" if for_people else "")
             write_table(damage_table(connection), wanted, output)
-        resting = resting_on(held, inspection.condition())
+        resting = search_scope(held, inspection.condition())
     Terminal(quiet).say("\n".join(archives.of_status(held, resting)))
     return ExitCode.DAMAGED if held.damage or held.foreign or not resting.is_sound else ExitCode.DONE
 
@@ -53,24 +53,24 @@ def dismiss_flaw(root: str, flaw_id: str, reason: str, quiet: bool) -> int:
     from trailscan.store.database import Database
     from trailscan.store.dismissals import COMMAND, dismiss, dismissed_in, flaw_of
 
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
     database = Database(archive.database)
     with archive.lock():
         with database.reading() as connection:
             what, name = flaw_of(connection, flaw_id)
         note(archive, COMMAND, {"id": flaw_id, "reason": reason, "what": what, "object": name}, {})
-        dismiss(database, dismissed_in(Custody(archive).entries()))
+        dismiss(database, dismissed_in(CustodyLog(archive).entries()))
     Terminal(quiet).say(f"dismissed: {for_terminal(name)}, {what}: {for_terminal(reason)}")
     return ExitCode.DONE
 
 
-def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:
+def _facts(archive: ArchiveFolder, connection: "Connection") -> list[tuple[str, str]]:
     """What was last done to the archive, what verification found, and how large all is."""
-    from trailscan.search.status import digests_held, stored_bytes, verdict_counts, verified_at
+    from trailscan.query.status import digests_held, stored_bytes, verdict_counts, verified_at
 
     last: dict[str, Entry] = {}
-    for entry in Custody(archive).entries():
+    for entry in CustodyLog(archive).entries():
         last[entry.command] = entry
     done = [(f"last {command}", archives.of_entry(entry)) for command, entry in sorted(last.items())]
     return [
@@ -82,7 +82,7 @@ def _facts(archive: Archive, connection: "Connection") -> list[tuple[str, str]]:
     ]
 
 
-def _keys(archive: Archive) -> dict[str, int | None]:
+def _keys(archive: ArchiveFolder) -> dict[str, int | None]:
     """How many public keys are held of each region; None where the file cannot be read."""
     found: dict[str, int | None] = {}
     with contextlib.suppress(FileNotFoundError):

@@ -1,14 +1,14 @@
 """What an answer from an archive rests on, for commands that ask no more of its database than that."""
 
-from trailscan.cli.words.answers import Resting, resting_on
-from trailscan.evidence.archive import Archive
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.render.sentences.answers import SearchScope, search_scope
 
 
-def resting_of(archive: Archive) -> Resting:
+def resting_of(archive: ArchiveFolder) -> SearchScope:
     """Look at an archive. Raises what Database.reading raises."""
+    from trailscan.store.archive_stats import archive_stats
     from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
-    from trailscan.store.holdings import holdings
 
     with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
-        return resting_on(holdings(connection), inspection.condition())
+        return search_scope(archive_stats(connection), inspection.condition())

@@ -7,13 +7,13 @@ from threading import Event
 
 import msgspec
 
-from trailscan.cli.syncing import Synced, Wish, bucket_and_prefix, sync_round
-from trailscan.cli.telling import Say, Telling, patiently
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.aws.s3 import Bucket
+from trailscan.cli.syncing import Synced, SyncOptions, bucket_and_prefix, sync_round
+from trailscan.cli.telling import Alerter, Say, retry_while_busy
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import watching as words
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.s3 import Bucket
-from trailscan.records.workers import Workers
+from trailscan.records.worker_pool import Workers
+from trailscan.render.sentences import watching as words
 
 FULL = 3600.0  # seconds between two listings of everything; between them only the last days' folders are listed
 RECENT = timedelta(days=1)  # CloudTrail lays an object into the folder of the day on which it delivers it
@@ -24,7 +24,14 @@ class Rounds:
     """Rounds with the same client and workers, for as long as none fails; `damaged` counts what was not whole."""
 
     def __init__(
-        self, wish: Wish, archive: Archive, workers: Workers, telling: Telling, terminal: Terminal, say: Say, stop: Event
+        self,
+        wish: SyncOptions,
+        archive: ArchiveFolder,
+        workers: Workers,
+        telling: Alerter,
+        terminal: Terminal,
+        say: Say,
+        stop: Event,
     ) -> None:
         name, self.prefix = bucket_and_prefix(wish.source)
         self.bucket = Bucket(name, wish.access)
@@ -34,7 +41,7 @@ class Rounds:
         self._archive = archive
         self._workers = workers
         self._telling = telling
-        self._terminal = terminal.hushed()
+        self._terminal = terminal.progress_only()
         self._say = say
         self._stop = stop
         self._full_at: float | None = None
@@ -61,9 +68,9 @@ class Rounds:
             self._telling.detect()
             self._telling.send()
 
-    def _sync(self, wish: Wish, keys: list[str]) -> Synced:
+    def _sync(self, wish: SyncOptions, keys: list[str]) -> Synced:
         with self._terminal.clean():
-            synced = patiently(
+            synced = retry_while_busy(
                 lambda: sync_round(wish, self.bucket, keys, self._archive, self._workers, self._terminal, self._stop.is_set),
                 self._stop,
             )
@@ -72,7 +79,7 @@ class Rounds:
         return synced
 
 
-def _recent(wish: Wish) -> Wish:
+def _recent(wish: SyncOptions) -> SyncOptions:
     """The same wish of what was delivered lately."""
     lately = datetime.now(UTC).replace(tzinfo=None) - RECENT
     since = lately if wish.scope.since is None else max(lately, wish.scope.since)

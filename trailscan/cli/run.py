@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.terminal import Terminal
 from trailscan.errors import ExitCode
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
+from trailscan.render.amounts import count, rate, size
 from trailscan.store.counts import Loaded
-from trailscan.views.amounts import count, rate, size
 
 
 @contextmanager
@@ -33,12 +33,12 @@ def interruptible() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def widened(archive: Archive, only: tuple[str, ...]) -> tuple[str, ...]:
+def merge_event_names(archive: ArchiveFolder, only: tuple[str, ...]) -> tuple[str, ...]:
     """The names to load, and those that were loaded before: an object that is loaded anew must not lose any."""
     if not only:
         return only
+    from trailscan.store.archive_stats import names_loaded
     from trailscan.store.database import Database
-    from trailscan.store.holdings import names_loaded
 
     database = Database(archive.database)
     if not database.exists():
@@ -84,16 +84,16 @@ def counts_of(loaded: Loaded) -> dict[str, int]:
 
 
 def note(
-    archive: Archive,
+    archive: ArchiveFolder,
     command: str,
     arguments: Mapping[str, object],
     counts: Mapping[str, int],
     sums: Mapping[str, str] | None = None,
 ) -> None:
     """A line of the custody log, which the database remembers from then on; needs the archive's lock. Raises ArchiveError."""
-    from trailscan.store.remembering import remember
+    from trailscan.store.custody_mark import remember
 
-    remember(archive, Custody(archive).append(command, arguments, counts, sums))
+    remember(archive, CustodyLog(archive).append(command, arguments, counts, sums))
 
 
 def exit_code(damaged: int, stopped: bool) -> ExitCode:

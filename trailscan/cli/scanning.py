@@ -4,21 +4,21 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from trailscan.cli.asking import Asking, Shape
+from trailscan.archive.origin import Origin, origin_of_file
+from trailscan.cli.asking import Asking, OutputOptions
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words.answers import Resting
-from trailscan.cli.words.funnels import of_summaries, scan_funnel
-from trailscan.evidence.folder import find_objects
-from trailscan.evidence.local import LocalObject, Survey
-from trailscan.evidence.origin import Origin, origin_of_file
-from trailscan.records.workers import Outcome, Read, Workers, chunked
-from trailscan.search.filters import Filters, needles_of, networks_of
+from trailscan.files.folder import find_objects
+from trailscan.files.local_objects import LocalObject, Survey
+from trailscan.query.filters import Filters, needles_of, networks_of
+from trailscan.records.worker_pool import Outcome, Read, Workers, chunked
+from trailscan.render.amounts import count
+from trailscan.render.sentences.answers import SearchScope
+from trailscan.render.sentences.funnels import of_summaries, scan_funnel
 from trailscan.store.counts import Loaded
 from trailscan.store.spill import spill_folder
-from trailscan.views.amounts import count
 
 
-def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None, quiet: bool) -> int:
+def ask_files(paths: list[str], filters: Filters, shape: OutputOptions, jobs: int | None, quiet: bool) -> int:
     """Answer straight from files: what their bytes cannot rule out goes through a scratch database; gives the exit code."""
     networks_of(filters)
     terminal, survey = Terminal(quiet), Survey()
@@ -32,7 +32,7 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
             connection = scratch(with_views=False, spill=folder)
             loaded = Loaded()
             if first is not None:
-                from trailscan.store.load import Loader
+                from trailscan.store.loader import Loader
 
                 with bounds_named():
                     loaded = Loader(scan.origins).into_scratch(connection, first, scan.reads)
@@ -42,7 +42,7 @@ def ask_files(paths: list[str], filters: Filters, shape: Shape, jobs: int | None
             terminal.say(scan_funnel(scan.objects, loaded, survey))
         damaged = loaded.damaged_objects + len(survey.problems)
         limits = of_summaries(loaded.summaries)
-        resting = Resting(scan.objects, damaged, limits=limits, named=named, foreign=loaded.foreign_objects)
+        resting = SearchScope(scan.objects, damaged, limits=limits, named=named, foreign=loaded.foreign_objects)
         with bounds_named(), contextlib.closing(connection):
             return Asking(connection, filters, shape, terminal, str).answer(resting)
 

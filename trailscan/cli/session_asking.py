@@ -3,28 +3,28 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from trailscan.cli.asking import Inquiry, Shape
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.cli.asking import Inquiry, OutputOptions
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import answers
-from trailscan.evidence.archive import Archive
-from trailscan.search.filters import Filters
+from trailscan.query.filters import Filters
+from trailscan.render.sentences import answers
 
 if TYPE_CHECKING:  # DuckDB is loaded once the archive is there
-    from trailscan.search.table import Table
+    from trailscan.query.table import Table
     from trailscan.store.database import Connection
 
 
-def ask_sessions(root: str, filters: Filters, shape: Shape, all_doors: bool, quiet: bool) -> int:
+def ask_sessions(root: str, filters: Filters, shape: OutputOptions, all_doors: bool, quiet: bool) -> int:
     """Answer from an archive; gives the exit code."""
+    from trailscan.store.archive_stats import archive_stats
     from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
-    from trailscan.store.holdings import holdings
 
-    archive = Archive(root)
+    archive = ArchiveFolder(root)
     archive.must_exist()
     with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
         asking = SessionAsking(connection, filters, all_doors, shape, Terminal(quiet), archive.place)
-        return asking.answer(answers.resting_on(holdings(connection), inspection.condition()))
+        return asking.answer(answers.search_scope(archive_stats(connection), inspection.condition()))
 
 
 class SessionAsking(Inquiry):
@@ -35,11 +35,11 @@ class SessionAsking(Inquiry):
         connection: "Connection",
         filters: Filters,
         all_doors: bool,
-        shape: Shape,
+        shape: OutputOptions,
         terminal: Terminal,
         place: Callable[[str], str],
     ) -> None:
-        from trailscan.findings.sessions import Sessions
+        from trailscan.query.sessions import Sessions
 
         self._connection = connection
         self._filters = filters
@@ -59,7 +59,7 @@ class SessionAsking(Inquiry):
 
     def columns(self) -> Sequence[str]:
         """All columns for machines; for people those that tell who, when, from where and what."""
-        from trailscan.findings.sessions import DOOR_COLUMNS, PEOPLE_COLUMNS, column_names
+        from trailscan.query.sessions import DOOR_COLUMNS, PEOPLE_COLUMNS, column_names
 
         if self._shape.format != "table":
             return column_names(self._connection)
@@ -69,14 +69,14 @@ class SessionAsking(Inquiry):
         """Where the records lie that the sessions rest on."""
         return self._sessions.originals(self._shape.sort, self._shape.limit)
 
-    def ending(self, resting: answers.Resting, lost: Sequence[str]) -> list[str]:
+    def ending(self, resting: answers.SearchScope, lost: Sequence[str]) -> list[str]:
         """`3 sessions from 6 events in 2 of 7,883 objects`, and what else must be known."""
         noun = "door" if self._all_doors else "session"
         return answers.of_sessions(self._sessions.basis, resting, noun, self.shown(), lost)
 
-    def why_none(self, resting: answers.Resting) -> list[str]:
+    def why_none(self, resting: answers.SearchScope) -> list[str]:
         """Why no session was found."""
-        from trailscan.search.question import similar_names
+        from trailscan.query.events import similar_names
 
         alone = self._sessions.alone(self._filters)
         return answers.why_none(resting, alone, similar_names(self._connection, self._filters.event), self._filters)

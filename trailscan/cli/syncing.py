@@ -8,40 +8,40 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, note, widened
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.origin import name_of
+from trailscan.archive.writer_process import WriterProcess
+from trailscan.aws.s3 import Bucket
+from trailscan.aws.s3_pages import Listed
+from trailscan.aws.session import Access
+from trailscan.cli.run import Tally, counts_of, exit_code, interruptible, merge_event_names, note
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import funnels
 from trailscan.cli.writing import write_table
+from trailscan.cloudtrail.object_keys import parse_name
 from trailscan.errors import SourceError, UsageError
-from trailscan.evidence.access import Access
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.held import Held
-from trailscan.evidence.key_ledger import ASKED
-from trailscan.evidence.keys import parse_name
-from trailscan.evidence.laying import Laying
-from trailscan.evidence.listing import Part, Scope, Survey, parts_of
-from trailscan.evidence.origin import name_of
-from trailscan.evidence.pages import Listed
-from trailscan.evidence.s3 import Bucket
-from trailscan.evidence.sync import LISTERS, Counts, Missing, Sync
+from trailscan.fetch.download import LISTERS, Download, DownloadCounts, MissingObject
+from trailscan.fetch.listing import ListingScope, ListingSurvey, Part, parts_of
+from trailscan.fingerprints import FingerprintIndex
+from trailscan.query.table import Column, Row, Table
 from trailscan.records.inflate import sha256_raw
-from trailscan.records.needles import Needles
-from trailscan.records.workers import Workers
-from trailscan.search.table import Column, Row, Table
+from trailscan.records.prefilter import Needles
+from trailscan.records.worker_pool import Workers
+from trailscan.render.amounts import count
+from trailscan.render.sentences import funnels
 from trailscan.store.counts import NAMED, Loaded
-from trailscan.views.amounts import count
+from trailscan.verify.key_ledger import ASKED
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
     from trailscan.store.backlog import Backlog
     from trailscan.store.database import Database
-    from trailscan.store.intake import Incoming, Intake
+    from trailscan.store.ingest import Incoming, Ingest
 
 
-class Wish(msgspec.Struct, frozen=True):
+class SyncOptions(msgspec.Struct, frozen=True):
     """What the command line asks for."""
 
     source: str
-    scope: Scope
+    scope: ListingScope
     access: Access
     keys: str | None
     only: tuple[str, ...]
@@ -55,23 +55,23 @@ class Wish(msgspec.Struct, frozen=True):
 class Synced(msgspec.Struct, frozen=True):
     """What one round came to: the funnel, what was loaded, and what could not be had."""
 
-    counts: Counts
+    counts: DownloadCounts
     loaded: Loaded
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingObject, ...]
 
 
-def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
+def sync_bucket(wish: SyncOptions, root: str, quiet: bool) -> int:
     """Sync, report, and give the exit code."""
     terminal = Terminal(quiet)
     name, prefix = bucket_and_prefix(wish.source)
     named = named_objects(name, prefix, wish.keys)
     with contextlib.ExitStack() as stack:
-        archive = Archive(root, sha256_raw)
+        archive = ArchiveFolder(root, sha256_raw)
         workers = laying = None
         if not wish.dry_run:
-            laying = stack.enter_context(Laying(archive))
+            laying = stack.enter_context(WriterProcess(archive))
         if wish.load and not wish.dry_run:
-            wish = msgspec.structs.replace(wish, only=widened(archive, wish.only))
+            wish = msgspec.structs.replace(wish, only=merge_event_names(archive, wish.only))
             workers = stack.enter_context(Workers(wish.jobs, Needles.of([wish.only]) if wish.only else None))
         stop = stack.enter_context(interruptible())
         stack.enter_context(terminal.clean())
@@ -85,10 +85,10 @@ def sync_bucket(wish: Wish, root: str, quiet: bool) -> int:
 
 
 def sync_round(
-    wish: Wish,
+    wish: SyncOptions,
     bucket: Bucket,
     named: list[str],
-    archive: Archive,
+    archive: ArchiveFolder,
     workers: Workers,
     terminal: Terminal,
     stop: Callable[[], bool],
@@ -145,24 +145,24 @@ def _key_in(bucket: str, line: str) -> str:
 class _Place:
     """What is to be listed: everything below a prefix, or named objects."""
 
-    def __init__(self, bucket: Bucket, prefix: str, named: list[str], scope: Scope) -> None:
+    def __init__(self, bucket: Bucket, prefix: str, named: list[str], scope: ListingScope) -> None:
         self.bucket = bucket
         self.oddities = bucket.start_listing()
         self.url = f"s3://{bucket.name}/{prefix}"
         self.scope = scope
         self.named = named
-        self.survey = Survey(loose=[Listed(key, None, None, None) for key in named])
+        self.survey = ListingSurvey(loose=[Listed(key, None, None, None) for key in named])
         self.parts: Iterable[Part] = () if named else parts_of(bucket, prefix, scope, self.survey, LISTERS)
 
     def listed_url(self) -> str | None:
         """What was listed as a whole; None where a part was left out by days, accounts, regions or names."""
-        return None if self.named or self.scope != Scope() else self.url
+        return None if self.named or self.scope != ListingScope() else self.url
 
     def report(self) -> list[str]:
         """What was left alone, and why."""
         return funnels.of_listing(self.survey, self.scope)
 
-    def must_hold_something(self, counts: Counts) -> None:
+    def must_hold_something(self, counts: DownloadCounts) -> None:
         """Raise SourceError when there is nothing of CloudTrail's at all: a typing error, most likely."""
         if (
             not counts.listed
@@ -178,10 +178,10 @@ class _Place:
             )
 
 
-def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[], bool]) -> int:
+def _plan(place: _Place, archive: ArchiveFolder, terminal: Terminal, stop: Callable[[], bool]) -> int:
     """Say what a sync would fetch: a table on stdout, the funnel on stderr."""
     held, suspects = _held_so_far(archive)
-    sync = Sync(place.bucket, archive, held, stop, suspects=suspects)
+    sync = Download(place.bucket, archive, held, stop, suspects=suspects)
     sync.plan(place.parts, place.survey.loose, place.scope)
     place.must_hold_something(sync.counts)
     columns = (Column("account_id", "text"), Column("region", "text"), Column("objects", "integer"), Column("bytes", "integer"))
@@ -191,14 +191,14 @@ def _plan(place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[]
     return exit_code(place.oddities.number, stop())
 
 
-def _held_so_far(archive: Archive) -> tuple[Held, Held]:
+def _held_so_far(archive: ArchiveFolder) -> tuple[FingerprintIndex, FingerprintIndex]:
     """What is held, and of it what has other bytes than were recorded."""
     from trailscan.store.backlog import Backlog
     from trailscan.store.database import Database
 
     database = Database(archive.database)
     if not database.exists():
-        return Held(()), Held(())
+        return FingerprintIndex(()), FingerprintIndex(())
     backlog = Backlog(archive, database, None)
     return backlog.held, backlog.suspects
 
@@ -206,21 +206,23 @@ def _held_so_far(archive: Archive) -> tuple[Held, Held]:
 class _Run:
     """One sync into an archive whose lock is held."""
 
-    def __init__(self, wish: Wish, place: _Place, archive: Archive, terminal: Terminal, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, wish: SyncOptions, place: _Place, archive: ArchiveFolder, terminal: Terminal, stop: Callable[[], bool]
+    ) -> None:
         self._wish = wish
         self._place = place
         self._archive = archive
         self._terminal = terminal
         self._stop = stop
         self._tally = Tally(terminal)
-        self._counts = Counts()
-        self._missing: list[Missing] = []
+        self._counts = DownloadCounts()
+        self._missing: list[MissingObject] = []
         self._unlisted = 0  # objects held that the bucket does not show any more
         self._unlisted_named: list[str] = []
         self._keys_asked: dict[str, list[str]] = {}
         self._key_sums: dict[str, str] = {}
 
-    def run(self, workers: Workers | None, laying: Laying | None = None) -> int:
+    def run(self, workers: Workers | None, laying: WriterProcess | None = None) -> int:
         """Fetch and load, then say what happened."""
         from trailscan.store.backlog import Backlog
         from trailscan.store.database import Database
@@ -229,12 +231,12 @@ class _Run:
         database.create()
         only = self._wish.only if self._wish.load else None
         backlog = Backlog(self._archive, database, only, self._place.named or None)
-        sync = Sync(self._place.bucket, self._archive, backlog.held, self._stop, laying, backlog.suspects)
+        sync = Download(self._place.bucket, self._archive, backlog.held, self._stop, laying, backlog.suspects)
         self._counts = sync.counts
         sync.start(self._place.parts, self._place.survey.loose, self._place.scope)
-        from trailscan.store.intake import Intake  # brings DuckDB, while the first objects are on their way
+        from trailscan.store.ingest import Ingest  # brings DuckDB, while the first objects are on their way
 
-        intake = Intake(self._archive, workers, self._wish.only, self._stop)
+        intake = Ingest(self._archive, workers, self._wish.only, self._stop)
         incoming = chain(backlog.incoming, self._incoming(sync, backlog.failed))
         if self._wish.load:
             for loaded in intake.load(incoming, lambda: sync.error is None):
@@ -251,7 +253,7 @@ class _Run:
         damaged += self._place.oddities.number + sync.counts.repaired
         return exit_code(damaged, self._stop())
 
-    def _find_unlisted(self, sync: Sync, database: "Database") -> None:
+    def _find_unlisted(self, sync: Download, database: "Database") -> None:
         """Compare the other way, too: what is held and was not listed, where all of it was."""
         place = self._place
         is_whole = sync.error is None and not self._stop() and place.oddities.is_whole and not place.survey.unsearched
@@ -270,7 +272,7 @@ class _Run:
         """What it came to."""
         return Synced(self._counts, self._tally.loaded, tuple(self._missing))
 
-    def _incoming(self, sync: Sync, failed: dict[str, int]) -> "Iterator[Incoming | None]":
+    def _incoming(self, sync: Download, failed: dict[str, int]) -> "Iterator[Incoming | None]":
         """What arrives, as the intake wants it; what does not is noted for the end."""
         for arrived in sync.arrivals():
             self._terminal.progress(funnels.sync_progress(sync, self._tally))
@@ -278,12 +280,12 @@ class _Run:
                 yield None
                 continue
             for found in arrived:
-                if isinstance(found, Missing):
+                if isinstance(found, MissingObject):
                     self._missing.append(found)
                     continue
                 yield found, failed.pop(name_of(found), None)
 
-    def _close(self, sync: Sync, intake: "Intake", backlog: "Backlog") -> None:
+    def _close(self, sync: Download, intake: "Ingest", backlog: "Backlog") -> None:
         """Note what is missing, fetch the digests' keys, and say what happened; errors of the run are raised after this."""
         if self._missing:
             before = [
@@ -306,7 +308,7 @@ class _Run:
         if self._stop() or sync.error is not None:
             self._say(["stopped: what was fetched is kept; run the same command again to go on"])
 
-    def _note(self, sync: Sync) -> None:
+    def _note(self, sync: Download) -> None:
         """A line of the custody log: what was asked for, and what came of it."""
         wish, scope, counts = self._wish, self._wish.scope, sync.counts
         if wish.often and not (counts.fetched or counts.missing or self._tally.loaded.objects or self._key_sums):

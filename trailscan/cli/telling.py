@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from trailscan.cli.words import findings, watching
+from trailscan.archive.folder import ArchiveFolder
 from trailscan.errors import ArchiveBusy, ArchiveError
-from trailscan.evidence.archive import Archive
-from trailscan.notices.notifier import Notifier
+from trailscan.notify.notifier import Notifier
+from trailscan.render.sentences import findings, watching
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
-    from trailscan.findings.detection import Detected
-    from trailscan.findings.rulebook import Rulebook
+    from trailscan.detect.rulebook import Rulebook
+    from trailscan.detect.runner import Detected
 
 FRESH = timedelta(hours=24)  # how old an event may be of which a new notifier hears
 BUSY = 15.0  # seconds that another writer may take before it is named
@@ -23,12 +23,12 @@ Done = TypeVar("Done")
 Say = Callable[[Sequence[str]], None]
 
 
-class Telling:
+class Alerter:
     """The rules and the notifiers of one archive, for as many rounds as there are; `spell` seconds are sent at a time."""
 
     def __init__(
         self,
-        archive: Archive,
+        archive: ArchiveFolder,
         book: "Rulebook",
         notifiers: Sequence[Notifier],
         say: Say,
@@ -36,7 +36,7 @@ class Telling:
         backfill: bool = False,
         spell: float = float("inf"),
     ) -> None:
-        from trailscan.notices.outbox import Outbox
+        from trailscan.notify.outbox import Outbox
 
         self.failed = False  # whether somebody could not be told, or a rule not be run, in the last round
         self._archive = archive
@@ -52,10 +52,10 @@ class Telling:
 
     def detect(self) -> None:
         """Run the rules over what was loaded since the last time; what is new is owed to all. Raises ArchiveError."""
-        from trailscan.findings.detection import detect_new
+        from trailscan.detect.runner import detect_new
 
         strangers = self._strangers()
-        detected = patiently(lambda: detect_new(self._archive, self._book, self._names, self._since), self._stop)
+        detected = retry_while_busy(lambda: detect_new(self._archive, self._book, self._names, self._since), self._stop)
         self._say(watching.of_detection(detected))
         self._name_failures(detected)
         if self._since is not None and strangers:
@@ -66,14 +66,14 @@ class Telling:
 
     def send(self) -> None:
         """Send what is owed, for a spell; who cannot be reached is owed it still. Raises ArchiveError."""
-        delivery = patiently(lambda: self._outbox.send(self._stop.is_set, self._spell), self._stop)
+        delivery = retry_while_busy(lambda: self._outbox.send(self._stop.is_set, self._spell), self._stop)
         self.failed = self.failed or bool(delivery.failed)
         self._say(watching.of_delivery(delivery, self._outbox.next_try()))
 
     def close(self) -> None:
         """Mark what was sent and could not be marked so far, or say that it will be sent again."""
         try:
-            patiently(self._outbox.close, Event())
+            retry_while_busy(self._outbox.close, Event())
         except ArchiveError as error:
             self._say(watching.of_unmarked(error))
 
@@ -83,15 +83,15 @@ class Telling:
 
     def _strangers(self) -> list[str]:
         """The notifiers that were never given before."""
+        from trailscan.detect.finding_table import known_since
         from trailscan.store.database import Database
-        from trailscan.store.findings import known_since
 
         with Database(self._archive.database).reading() as connection:
             return [name for name in self._names if known_since(connection, name) is None]
 
     def _owe_all(self) -> None:
+        from trailscan.notify.notice_queue import owe_all
         from trailscan.store.database import Database
-        from trailscan.store.notices import owe_all
 
         ids = [each.rule.id for each in self._book.rules]
         with self._archive.lock(), Database(self._archive.database).writing() as connection:
@@ -106,7 +106,7 @@ class Telling:
         self._say(findings.of_failures(fresh))
 
 
-def patiently(work: Callable[[], Done], stop: Event) -> Done:
+def retry_while_busy(work: Callable[[], Done], stop: Event) -> Done:
     """Do what needs the archive; another who writes it just now is waited for a while. Raises ArchiveBusy after that."""
     deadline = time.monotonic() + BUSY
     while True:

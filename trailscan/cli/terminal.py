@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trailscan.errors import TrailscanError
-from trailscan.views.escape import for_terminal
+from trailscan.render.escape import for_terminal
 
 REDRAW = 0.1  # seconds
 # What must never be printed, whichever library's message holds it: access keys, tokens, signatures, passwords in URLs.
@@ -34,11 +34,11 @@ class Terminal:
         self._drawn = 0.0
         self._line = False
 
-    def hushed(self) -> "Terminal":
+    def progress_only(self) -> "Terminal":
         """One that shows how far things are, and says nothing."""
-        hushed = Terminal(quiet=True)
-        hushed.interactive = self.interactive
-        return hushed
+        progress_only = Terminal(quiet=True)
+        progress_only.interactive = self.interactive
+        return progress_only
 
     def say(self, text: str) -> None:
         """A line for a person, unless asked to be quiet."""

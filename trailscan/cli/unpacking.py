@@ -5,19 +5,19 @@ import os
 import re
 import sys
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.bundle.unpack import Unpacked, unpack
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import archives
-from trailscan.cli.words.answers import resting_on
 from trailscan.errors import ArchiveError, ExitCode, SourceError, UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.unpacking import Unpacked, unpack
-from trailscan.views.amounts import count, size
+from trailscan.render.amounts import count, size
+from trailscan.render.sentences import archives
+from trailscan.render.sentences.answers import search_scope
 
 
 def unpack_bundle(bundle: str, sha256: str | None, jobs: int | None, root: str, quiet: bool) -> int:
     """Unpack, note it in the custody log, make the database if none came, and give the exit code."""
-    terminal, archive = Terminal(quiet), Archive(root)
+    terminal, archive = Terminal(quiet), ArchiveFolder(root)
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError(f"{sha256!r} is not a SHA-256", "give the 64 hexadecimal digits that `trailscan pack` printed")
     with terminal.clean():
@@ -26,7 +26,7 @@ def unpack_bundle(bundle: str, sha256: str | None, jobs: int | None, root: str, 
     with archive.lock():
         name = "-" if bundle == "-" else os.path.basename(bundle)
         counts = {"files": found.members, "objects": found.objects, "bytes": found.bytes}
-        Custody(archive).append("unpack", {"bundle": name}, counts, {"bundle": found.sha256})
+        CustodyLog(archive).append("unpack", {"bundle": name}, counts, {"bundle": found.sha256})
     terminal.say(f"unpacked: {count(found.members, 'file')}, {count(found.objects, 'object')} among them, {size(found.bytes)}")
     terminal.say(f"the bundle's SHA-256 is {found.sha256}" + (", as it must be" if sha256 else ""))
     code = _told(archive, terminal) if found.with_database else _rebuilt(root, jobs, quiet)
@@ -42,16 +42,16 @@ def _unpack(bundle: str, sha256: str | None, root: str, terminal: Terminal) -> U
         raise SourceError(f"cannot read {bundle}: {error.strerror}") from error
 
 
-def _told(archive: Archive, terminal: Terminal) -> int:
+def _told(archive: ArchiveFolder, terminal: Terminal) -> int:
     """Say what the database that came along holds."""
+    from trailscan.store.archive_stats import archive_stats
     from trailscan.store.condition import inspecting
     from trailscan.store.database import Database
-    from trailscan.store.holdings import holdings
 
     try:
         with Database(archive.database).reading() as connection, inspecting(connection, archive) as inspection:
-            held = holdings(connection)
-            resting = resting_on(held, inspection.condition())
+            held = archive_stats(connection)
+            resting = search_scope(held, inspection.condition())
             terminal.say("\n".join(archives.of_status(held, resting)))
     except ArchiveError as error:
         terminal.say(f"{error.message}\n{error.hint}")

@@ -7,33 +7,33 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.manifest import mark_of
+from trailscan.archive.origin import Origin, bytes_of, name_of, state_of
 from trailscan.cli.run import note
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import verdicts as words
 from trailscan.cli.writing import write_lines, write_table
 from trailscan.errors import ArchiveError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.held import Held
-from trailscan.evidence.local import Problem
-from trailscan.evidence.manifest import mark_of
-from trailscan.evidence.origin import Origin, bytes_of, name_of, state_of
-from trailscan.evidence.scopes import covered_by
-from trailscan.evidence.verdict import Status, Verdict
-from trailscan.records.checking import Checked, Kept, check_digests, check_logs
-from trailscan.records.workers import Workers
-from trailscan.views.amounts import count
+from trailscan.files.local_objects import Problem
+from trailscan.fingerprints import FingerprintIndex
+from trailscan.records.worker_pool import Workers
+from trailscan.render.amounts import count
+from trailscan.render.sentences import verdicts as words
+from trailscan.store.verdict import Status, Verdict
+from trailscan.verify.object_check import CheckedObject, StoredObject, check_digests, check_logs
+from trailscan.verify.sync_scopes import covered_by
 
 if TYPE_CHECKING:  # DuckDB is loaded after the workers were started
-    from trailscan.findings.integrity import Recorded
-    from trailscan.search.verdicts import Tally
     from trailscan.store.database import Connection, Database
+    from trailscan.verify.logs import Recorded
+    from trailscan.verify.verdict_queries import Tally
 
 
 UNREADABLE = "it names no object: altered, or not written by trailscan"
 
 
-class Asked(msgspec.Struct, frozen=True):
+class VerifyOptions(msgspec.Struct, frozen=True):
     """Which digests are to be judged, and how the answer is wanted."""
 
     since: datetime | None
@@ -45,14 +45,14 @@ class Asked(msgspec.Struct, frozen=True):
     region: str | None = None  # of these keys
 
 
-def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> int:
+def verify_archive(root: str, asked: VerifyOptions, jobs: int | None, quiet: bool) -> int:
     """Verify, report, note the verdicts, and give the exit code."""
-    archive, terminal = Archive(root), Terminal(quiet)
+    archive, terminal = ArchiveFolder(root), Terminal(quiet)
     archive.must_exist()
     with Workers(jobs) as workers, terminal.clean():
-        from trailscan.search.verdicts import tallies, verdicts_table
         from trailscan.store.database import Database, scratch
-        from trailscan.store.verdicts import Gathering
+        from trailscan.verify.verdict_queries import tallies, verdicts_table
+        from trailscan.verify.verdict_table import Gathering
 
         database, connection = Database(archive.database), scratch(with_views=False)
         gathering = Gathering(connection)
@@ -71,8 +71,10 @@ def verify_archive(root: str, asked: Asked, jobs: int | None, quiet: bool) -> in
 class Verification:
     """One pass over an archive; `verdicts` gives them as they fall."""
 
-    def __init__(self, archive: Archive, database: "Database", workers: Workers, asked: Asked, terminal: Terminal) -> None:
-        from trailscan.findings.chains import Window
+    def __init__(
+        self, archive: ArchiveFolder, database: "Database", workers: Workers, asked: VerifyOptions, terminal: Terminal
+    ) -> None:
+        from trailscan.verify.digest_chain import Window
 
         self._archive = archive
         self._database = database
@@ -85,12 +87,12 @@ class Verification:
     def verdicts(self) -> Iterator[Verdict]:
         """Digests first, since they say what to look for in the logs."""
         from trailscan.cli.verifying_keys import gather_keys
-        from trailscan.evidence.signatures import KeyRing
-        from trailscan.findings.chains import earliest_starts, judge_digests, judge_spans
-        from trailscan.findings.integrity import Logs, judge_archived, judge_stranger
-        from trailscan.store.kept import kept_digests, kept_logs, standing
+        from trailscan.verify.digest_chain import earliest_starts, judge_digests, judge_spans
+        from trailscan.verify.held_objects import archive_snapshot, kept_digests, kept_logs
+        from trailscan.verify.logs import Logs, judge_archived, judge_stranger
+        from trailscan.verify.signatures import KeyRing
 
-        database = standing(self._database)
+        database = archive_snapshot(self._database)
         recorded, strangers = _recorded(self._archive, database.known)
         gathered = gather_keys(self._archive, self._asked.public_keys, self._asked.region)
         yield from gathered.verdicts
@@ -99,7 +101,7 @@ class Verification:
             yield judge_archived(kept, checked, recorded)
         judged = judge_digests(held, KeyRing(gathered.keys, gathered.ledger.was_asked))
         yield from (each.verdict() for each, since in earliest_starts(judged) if self._window.takes(since, each.ends_at))
-        covered = covered_by(Custody(self._archive).entries(), database.spans)
+        covered = covered_by(CustodyLog(self._archive).entries(), database.spans)
         yield from judge_spans(judged, covered, database.failed, self._window)
         logs = Logs(judged, self._window)
         for kept, checked in self._counted(check_logs(self._workers, kept_logs(self._database), self._archive.place)):
@@ -114,22 +116,22 @@ class Verification:
 
     def _strays(self) -> Iterator[Verdict]:
         """What lies among the objects and no line of the manifest knows."""
-        from trailscan.findings.integrity import judge_stray
+        from trailscan.verify.logs import judge_stray
 
         problems: list[Problem] = []
         yield from (judge_stray(stray.path) for stray in self._archive.strays(problems))
         yield from (judge_stray(problem.path, problem.reason) for problem in problems)
 
-    def _counted(self, checked: Iterable[tuple[Kept, Checked]]) -> Iterator[tuple[Kept, Checked]]:
+    def _counted(self, checked: Iterable[tuple[StoredObject, CheckedObject]]) -> Iterator[tuple[StoredObject, CheckedObject]]:
         for each in checked:
             self._read += 1
             self._terminal.progress(f"{count(self._read, 'object')} checked")
             yield each
 
 
-def _recorded(archive: Archive, known: Held) -> "tuple[Recorded, list[Origin]]":
+def _recorded(archive: ArchiveFolder, known: FingerprintIndex) -> "tuple[Recorded, list[Origin]]":
     """What the manifest holds of each version of each object, and the objects of which the database knows nothing."""
-    from trailscan.findings.integrity import Recorded
+    from trailscan.verify.logs import Recorded
 
     strangers: list[Origin] = []
     late: dict[int, Origin] = {}
@@ -144,13 +146,13 @@ def _recorded(archive: Archive, known: Held) -> "tuple[Recorded, list[Origin]]":
             if origin.sha256 is not None:
                 yield f"{name}\0{state}", origin.sha256
 
-    return Recorded(Held(hashes()), late), strangers
+    return Recorded(FingerprintIndex(hashes()), late), strangers
 
 
-def _custody(archive: Archive, database: "Database") -> Iterator[Verdict]:
-    from trailscan.store.remembering import remembered_by
+def _custody(archive: ArchiveFolder, database: "Database") -> Iterator[Verdict]:
+    from trailscan.store.custody_mark import remembered_by
 
-    custody = Custody(archive)
+    custody = CustodyLog(archive)
     flaws = custody.check(remembered_by(database))
     for flaw in flaws:
         yield Verdict("custody", f"custody.jsonl line {flaw.line}", Status.INVALID_HASH, flaw.reason)
@@ -159,8 +161,8 @@ def _custody(archive: Archive, database: "Database") -> Iterator[Verdict]:
         yield Verdict("custody", "custody.jsonl", Status.VALID, f"{count(lines, 'line')}, the last is {custody.head()}")
 
 
-def _report(connection: "Connection", counted: "list[Tally]", asked: Asked) -> Iterator[str]:
-    from trailscan.search.verdicts import keys_of, notable_table, noted, some, span_found, told_table
+def _report(connection: "Connection", counted: "list[Tally]", asked: VerifyOptions) -> Iterator[str]:
+    from trailscan.verify.verdict_queries import keys_of, notable_table, noted, some, span_found, told_table
 
     table = told_table(connection) if asked.verbose else notable_table(connection)
     rows = (row for chunk in table.chunks for row in chunk)
@@ -172,9 +174,11 @@ def _report(connection: "Connection", counted: "list[Tally]", asked: Asked) -> I
     )
 
 
-def _keep(connection: "Connection", archive: Archive, database: "Database", asked: Asked, counted: "list[Tally]") -> str:
+def _keep(
+    connection: "Connection", archive: ArchiveFolder, database: "Database", asked: VerifyOptions, counted: "list[Tally]"
+) -> str:
     """Lay the verdicts down in the archive, and the verification in its custody log; an archive may be read-only."""
-    from trailscan.store.verdicts import lay_down
+    from trailscan.verify.verdict_table import lay_down
 
     arguments: dict[str, object] = {
         "since": asked.since and asked.since.isoformat(),

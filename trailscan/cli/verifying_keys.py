@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.key_files import find_keys
-from trailscan.evidence.key_ledger import KeyLedger
-from trailscan.evidence.signatures import ANY_REGION, BadKey, KeyFlaw, PublicKey, key_of, load_key, read_keys
-from trailscan.evidence.verdict import Status, Verdict
-from trailscan.views.amounts import count
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.render.amounts import count
+from trailscan.store.verdict import Status, Verdict
+from trailscan.verify.key_files import find_keys
+from trailscan.verify.key_ledger import KeyLedger
+from trailscan.verify.signatures import ANY_REGION, BadKey, KeyFlaw, PublicKey, key_of, load_key, read_keys
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -22,9 +22,9 @@ class Gathered(msgspec.Struct, frozen=True):
     verdicts: list[Verdict]
 
 
-def gather_keys(archive: Archive, paths: Sequence[str], region: str | None) -> Gathered:
+def gather_keys(archive: ArchiveFolder, paths: Sequence[str], region: str | None) -> Gathered:
     """The archive's keys, and those of files that were given for this verification alone. Raises SourceError."""
-    ledger = KeyLedger(Custody(archive).entries())
+    ledger = KeyLedger(CustodyLog(archive).entries())
     kept, flaws = read_keys(archive.keys)
     verdicts = [_bad(flaw, "keys/") for flaw in flaws] + [_verdict(key, ledger) for key in kept if _is_sound(key)]
     keys = [ledger.with_note(key) for key in kept]

@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trailscan.cli.heeding import Heeding
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.aws.sqs import Queue, checked
+from trailscan.cli.heeding import QueueListener
 from trailscan.cli.history import is_history
 from trailscan.cli.rounds import Rounds
-from trailscan.cli.run import exit_code, interruptible, widened
-from trailscan.cli.syncing import Wish, bucket_and_prefix
-from trailscan.cli.telling import Telling
+from trailscan.cli.run import exit_code, interruptible, merge_event_names
+from trailscan.cli.syncing import SyncOptions, bucket_and_prefix
+from trailscan.cli.telling import Alerter
 from trailscan.cli.terminal import Terminal
-from trailscan.cli.words import findings, watching
 from trailscan.errors import ExitCode, SchemaMismatch, TrailscanError, UsageError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.queue import Queue, checked
-from trailscan.notices.notifier import Notifier
-from trailscan.notices.targets import parse
+from trailscan.notify.notifier import Notifier
+from trailscan.notify.targets import parse
 from trailscan.records.inflate import sha256_raw
-from trailscan.records.needles import Needles
-from trailscan.records.workers import Workers
+from trailscan.records.prefilter import Needles
+from trailscan.records.worker_pool import Workers
+from trailscan.render.sentences import findings, watching
 from trailscan.store.database import Database
 
 if TYPE_CHECKING:
-    from trailscan.findings.rulebook import Rulebook
+    from trailscan.detect.rulebook import Rulebook
 
 FIRST_REST, LONGEST_REST = 5.0, 300.0  # seconds after a round that failed
 SPELL = 5.0  # seconds of sending, then the bucket gets its turn: some services take but a message every few seconds
@@ -39,10 +39,10 @@ _REDRAW = 1.0  # seconds
 _TURN = 0.1  # seconds
 
 
-class Plan(msgspec.Struct, frozen=True):
+class WatchOptions(msgspec.Struct, frozen=True):
     """What the command line asks for; `pause` in seconds."""
 
-    wish: Wish
+    wish: SyncOptions
     rules: tuple[str, ...]
     notify: tuple[str, ...]
     pause: float
@@ -51,9 +51,9 @@ class Plan(msgspec.Struct, frozen=True):
     backfill: bool
 
 
-def watch_bucket(plan: Plan, root: str, quiet: bool) -> int:
+def watch_bucket(plan: WatchOptions, root: str, quiet: bool) -> int:
     """Watch until stopped, or once; gives the exit code. What is wrong with the arguments is said before the first sync."""
-    from trailscan.findings.rulebook import read_rules
+    from trailscan.detect.rulebook import read_rules
 
     if is_history(plan.wish.source):
         hint = "let cron run `trailscan sync event-history:` and `trailscan detect --new --notify URL`"
@@ -63,7 +63,7 @@ def watch_bucket(plan: Plan, root: str, quiet: bool) -> int:
         checked(plan.queue)
     notifiers = parse(plan.notify, plan.wish.access)
     book = read_rules(plan.rules)
-    archive, terminal = Archive(root, sha256_raw), Terminal(quiet)
+    archive, terminal = ArchiveFolder(root, sha256_raw), Terminal(quiet)
     with interruptible() as stop, terminal.clean():
         return _Watch(plan, archive, book, notifiers, terminal, stop).run()
 
@@ -73,14 +73,14 @@ class _Watch:
 
     def __init__(
         self,
-        plan: Plan,
-        archive: Archive,
+        plan: WatchOptions,
+        archive: ArchiveFolder,
         book: "Rulebook",
         notifiers: Sequence[Notifier],
         terminal: Terminal,
         stop: Event,
     ) -> None:
-        only = widened(archive, plan.wish.only)
+        only = merge_event_names(archive, plan.wish.only)
         self._plan = plan
         self._wish = msgspec.structs.replace(plan.wish, only=only, often=True)
         self._archive = archive
@@ -88,7 +88,7 @@ class _Watch:
         self._notifiers = notifiers
         self._terminal = terminal
         self._stop = stop
-        self._telling: Telling | None = None
+        self._telling: Alerter | None = None
         self._strangers: set[str] = set()
         self._failures = 0
         self._damaged = 0
@@ -120,14 +120,14 @@ class _Watch:
             due = time.monotonic() + self._plan.pause
             rounds.look_through()
             self._failures = 0
-            while self._plan.once and heeding is not None and heeding.heed(_LAST_LOOK, self._stop):
+            while self._plan.once and heeding is not None and heeding.poll(_LAST_LOOK, self._stop):
                 pass
             self._damaged = rounds.damaged
             if self._plan.once:
                 return
             self._until(due, heeding, telling)
 
-    def _until(self, due: float, heeding: Heeding | None, telling: Telling) -> None:
+    def _until(self, due: float, heeding: QueueListener | None, telling: Alerter) -> None:
         """Wait for the next look through the bucket; meanwhile heed the queue, and try again whom nobody could reach."""
         while not self._stop.is_set() and (left := due - time.monotonic()) > 0:
             self._terminal.progress(watching.waiting(self._wish.source, datetime.now(UTC), left))
@@ -136,16 +136,16 @@ class _Watch:
             if heeding is None:
                 self._stop.wait(seconds)
             else:
-                heeding.heed(seconds, self._stop)
+                heeding.poll(seconds, self._stop)
             if rest is not None and rest <= seconds:
                 telling.send()
 
-    def _ready(self) -> Telling:
+    def _ready(self) -> Alerter:
         """Rules and notifiers, made once the workers are started: compiling rules and DuckDB would be in their way."""
         if self._telling is None:
             self._name_rules()
             plan, spell = self._plan, float("inf") if self._plan.once else SPELL
-            self._telling = Telling(self._archive, self._book, self._notifiers, self._say, self._stop, plan.backfill, spell)
+            self._telling = Alerter(self._archive, self._book, self._notifiers, self._say, self._stop, plan.backfill, spell)
             if not plan.once:
                 told = [notifier.shown for notifier in self._notifiers]
                 rules = len(self._book.rules)
@@ -159,10 +159,10 @@ class _Watch:
         if not self._book.rules:
             raise UsageError("there is no rule that can run", "`trailscan detect --list` with the same --rules shows why")
 
-    def _heeding(self, rounds: Rounds) -> Heeding | None:
+    def _heeding(self, rounds: Rounds) -> QueueListener | None:
         if self._plan.queue is None:
             return None
-        return Heeding(Queue(self._plan.queue, self._wish.access), rounds, self._strangers, self._say)
+        return QueueListener(Queue(self._plan.queue, self._wish.access), rounds, self._strangers, self._say)
 
     def _send_anyway(self) -> None:
         """Send what is owed although the bucket failed: who is told may still be within reach."""

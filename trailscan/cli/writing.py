@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
+from trailscan.archive.leftovers import held, part_of, sweep_parts
 from trailscan.errors import OutputError, UsageError
-from trailscan.evidence.leftovers import held, part_of, sweep_parts
 from trailscan.extras import require
-from trailscan.search.report import Report
-from trailscan.search.table import Table
-from trailscan.views.escape import for_terminal
+from trailscan.query.report import Report
+from trailscan.query.table import Table
+from trailscan.render.escape import for_terminal
 
 if TYPE_CHECKING:  # brought by the one command that draws
-    from trailscan.views.calendar import Strip, Unit
+    from trailscan.render.calendar import Strip, Unit
 
 
 def write_table(table: Table, wanted: str, output: str | None) -> None:
@@ -38,7 +38,7 @@ def write_count(number: int, output: str | None) -> None:
 
 def write_records(table: Table, place: Callable[[str], str], missing: Callable[[str], None], output: str | None) -> None:
     """Write the original record of each row, one a line."""
-    from trailscan.search.originals import originals
+    from trailscan.query.originals import originals
 
     rows = (row for chunk in table.chunks for row in chunk)
     with _opened(output) as out:
@@ -48,7 +48,7 @@ def write_records(table: Table, place: Callable[[str], str], missing: Callable[[
 
 def write_report(report: Report, wanted: str, output: str | None) -> None:
     """Write a report as text or as JSON."""
-    from trailscan.views import report as views
+    from trailscan.render import report as views
 
     if wanted == "text":
         _for_people(lambda out, width, colour: views.write_text(report, out, width, colour), output)
@@ -64,7 +64,7 @@ def write_lines(lines: Iterable[str], output: str | None) -> None:
 
 def write_calendar(strips: "Iterable[Strip]", unit: "Unit", output: str | None) -> None:
     """Draw strips of days or hours, with blocks where the encoding has them."""
-    from trailscan.views.calendar import Style, draw, has_blocks
+    from trailscan.render.calendar import Style, draw, has_blocks
 
     def write(out: TextIO, width: int | None, colour: bool) -> None:
         out.writelines(f"{line}\n" for line in draw(strips, Style(unit, width, colour, has_blocks(out.encoding))))
@@ -73,7 +73,7 @@ def write_calendar(strips: "Iterable[Strip]", unit: "Unit", output: str | None) 
 
 
 def _write_for_people(table: Table, output: str | None) -> None:
-    from trailscan.views.as_table import write_table as write
+    from trailscan.render.as_table import write_table as write
 
     _for_people(lambda out, width, colour: write(table, out, width, colour), output)
 
@@ -96,15 +96,15 @@ def _for_people(write: Callable[[TextIO, int | None, bool], object], output: str
 
 def _writer(wanted: str) -> Callable[[Table, BinaryIO], int]:
     if wanted == "csv":
-        from trailscan.views.as_csv import write_csv
+        from trailscan.render.as_csv import write_csv
 
         return write_csv
     if wanted == "parquet":
         require("parquet")
-        from trailscan.views.as_parquet import write_parquet
+        from trailscan.render.as_parquet import write_parquet
 
         return write_parquet
-    from trailscan.views import as_json
+    from trailscan.render import as_json
 
     return as_json.write_json if wanted == "json" else as_json.write_jsonl
 

@@ -5,13 +5,13 @@ It knows the wrappers by the names of their members; what it does not know by na
 
 from typing import TYPE_CHECKING
 
+from trailscan.records.collector import Envelope, identity_of
 from trailscan.records.foreign import kind_of_members
 from trailscan.records.known import RAW_NAMES, is_record
-from trailscan.records.salvage import Broken, end_of_value, name_at, skip_space
-from trailscan.records.sift import Envelope, identity_of
+from trailscan.records.recovery import Broken, end_of_value, name_at, skip_space
 
 if TYPE_CHECKING:
-    from trailscan.records.walk import Walk
+    from trailscan.records.json_scan import Walk
 
 _RECORDS = ("Records", "records")
 _CONTAINERS = {

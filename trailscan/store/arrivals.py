@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.origin import Origin, name_of, origin_of_file, state_of
 from trailscan.errors import ArchiveError, SourceError
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.folder import read_bytes
-from trailscan.evidence.held import Held
-from trailscan.evidence.local import LocalObject, Problem, Survey, display_name, printable
-from trailscan.evidence.origin import Origin, name_of, origin_of_file, state_of
+from trailscan.files.folder import read_bytes
+from trailscan.files.local_objects import LocalObject, Problem, Survey, display_name, printable
+from trailscan.fingerprints import FingerprintIndex
+from trailscan.store.archive_stats import contents_of_files, unread
 from trailscan.store.database import Database
-from trailscan.store.holdings import contents_of_files, unread
 
 Loadable = tuple[Origin, int | None]
 
@@ -25,7 +25,14 @@ class Arrivals:
     """
 
     def __init__(
-        self, archive: Archive, database: Database, known: Held, survey: Survey, only: Sequence[str], *, copies: bool = False
+        self,
+        archive: ArchiveFolder,
+        database: Database,
+        known: FingerprintIndex,
+        survey: Survey,
+        only: Sequence[str],
+        *,
+        copies: bool = False,
     ) -> None:
         self.found = 0
         self.held = 0
@@ -36,7 +43,7 @@ class Arrivals:
         self._here = os.getcwd()
         self._survey = survey
         self._known = known
-        self._contents: Held | None = None
+        self._contents: FingerprintIndex | None = None
         self._copies = copies
         self._copied: tuple[str, str] = ("", "")  # the file copied last: a .tar has many members
         with database.reading() as connection:

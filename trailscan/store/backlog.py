@@ -4,20 +4,20 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.manifest import versions
-from trailscan.evidence.origin import Origin, name_of, state_of
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.archive.manifest import versions
+from trailscan.archive.origin import Origin, name_of, state_of
+from trailscan.store.archive_stats import failed_ids, has_odd_listing, held, manifest_mark, never_loaded, suspects, unread
 from trailscan.store.database import Connection, Database, run
-from trailscan.store.holdings import failed_ids, has_odd_listing, held, manifest_mark, never_loaded, suspects, unread
 
 if TYPE_CHECKING:  # it brings DuckDB, which a sync loads later
-    from trailscan.store.intake import Incoming
+    from trailscan.store.ingest import Incoming
 
 
 _PORTION = 20_000  # lines of the manifest that are compared together
 
 
-def not_loaded(connection: Connection, archive: Archive) -> int:
+def not_loaded(connection: Connection, archive: ArchiveFolder) -> int:
     """How many objects the manifest records of which the database knows nothing; nothing is read where both end alike."""
     mark = manifest_mark(connection)
     if archive.manifest_size() <= mark:
@@ -31,7 +31,7 @@ def not_loaded(connection: Connection, archive: Archive) -> int:
     return len(found)
 
 
-def waiting(archive: Archive, database: Database, only: Sequence[str]) -> "list[Incoming]":
+def waiting(archive: ArchiveFolder, database: Database, only: Sequence[str]) -> "list[Incoming]":
     """What is to be loaded where nothing new comes: all that never was, and with `only` also what lacks some of these names."""
     if only:
         return Backlog(archive, database, only).incoming
@@ -48,7 +48,7 @@ class Backlog:
     """
 
     def __init__(
-        self, archive: Archive, database: Database, only: Sequence[str] | None, keys: Sequence[str] | None = None
+        self, archive: ArchiveFolder, database: Database, only: Sequence[str] | None, keys: Sequence[str] | None = None
     ) -> None:
         with database.reading() as connection:
             mark = manifest_mark(connection)

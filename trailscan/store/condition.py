@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 import msgspec
 
-from trailscan.evidence.archive import Archive
-from trailscan.evidence.custody import Custody
-from trailscan.evidence.verdict import UNCHECKED, names_of
+from trailscan.archive.custody_log import CustodyLog
+from trailscan.archive.folder import ArchiveFolder
+from trailscan.store.archive_stats import manifest_mark
 from trailscan.store.backlog import not_loaded
+from trailscan.store.custody_mark import remembered
 from trailscan.store.database import Connection, run
-from trailscan.store.files import FAILURES, Files, Looking
-from trailscan.store.holdings import manifest_mark
-from trailscan.store.remembering import remembered
+from trailscan.store.file_check import FAILURES, Files, Looking
+from trailscan.store.verdict import UNCHECKED, names_of
 
 _ABOUT = "SELECT name, value FROM about WHERE name IN ('verified_at', 'verified_since', 'verified_until')"
 _COUNTS = f"""SELECT count(*) FILTER (kind = 'archive' AND object_id IS NOT NULL),
@@ -66,7 +66,7 @@ class Condition(msgspec.Struct, frozen=True):
 class Inspection:
     """Looks at the archive while a question is answered; `condition` ends that."""
 
-    def __init__(self, connection: Connection, archive: Archive) -> None:
+    def __init__(self, connection: Connection, archive: ArchiveFolder) -> None:
         self._connection = connection
         self._archive = archive
         self._looking = Looking(connection.cursor(), archive.place)
@@ -86,7 +86,7 @@ class Inspection:
 
 
 @contextmanager
-def inspecting(connection: Connection, archive: Archive) -> Iterator[Inspection]:
+def inspecting(connection: Connection, archive: ArchiveFolder) -> Iterator[Inspection]:
     """Look at the archive's files from now on, beside what is asked of the same database."""
     inspection = Inspection(connection, archive)
     try:
@@ -95,10 +95,10 @@ def inspecting(connection: Connection, archive: Archive) -> Iterator[Inspection]
         inspection.end()
 
 
-def _is_log_short(connection: Connection, archive: Archive) -> bool:
+def _is_log_short(connection: Connection, archive: ArchiveFolder) -> bool:
     known = remembered(connection)
     try:
-        return known is not None and not Custody(archive).holds(known)
+        return known is not None and not CustodyLog(archive).holds(known)
     except OSError:
         return True
 

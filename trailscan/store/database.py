@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trailscan.errors import ArchiveBusy, NoDatabase, OutOfMemory, SchemaMismatch
-from trailscan.store.door_macros import door_events, parsing_macros, view_macros
+from trailscan.store.access_macros import door_events, parsing_macros, view_macros
 from trailscan.store.faults import REPAIR, of_opening, translated
 from trailscan.store.spill import spill_folder
 from trailscan.version import __version__

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from trailscan.archive.custody_log import Entry
 from trailscan.errors import UsageError
-from trailscan.evidence.custody import Entry
 from trailscan.store.database import Connection, Database, run
 
 COMMAND = "status --dismiss"  # its name in the custody log

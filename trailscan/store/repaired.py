@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from trailscan.evidence.origin import Origin
+from trailscan.archive.origin import Origin
 from trailscan.records.damage import Damage
 from trailscan.store.counts import REPAIRED
 from trailscan.store.database import Connection, run

@@ -6,11 +6,11 @@ from datetime import datetime
 import orjson
 from nanoarrow.c_array import CArray
 
-from trailscan.evidence.local import FileState
-from trailscan.evidence.origin import Origin, naming_of
+from trailscan.archive.origin import Origin, naming_of
+from trailscan.files.local_objects import FileState
 from trailscan.records.batches import Batch
 from trailscan.records.damage import FOREIGN, Damage
-from trailscan.records.workers import Outcome
+from trailscan.records.worker_pool import Outcome
 from trailscan.store.arrow import Cells, Kinds, insert, rows_as_arrow
 from trailscan.store.database import Connection, run, sql
 from trailscan.store.raw_arrow import raw_batch

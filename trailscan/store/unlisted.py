@@ -4,9 +4,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from trailscan.evidence.held import fingerprint
-from trailscan.evidence.keys import parse_key
-from trailscan.evidence.listing import Scope
+from trailscan.cloudtrail.object_keys import parse_key
+from trailscan.fetch.listing import ListingScope
+from trailscan.fingerprints import fingerprint
 from trailscan.store.database import Connection
 
 _HELD = """SELECT DISTINCT key FROM objects WHERE source = 's3' AND status <> 'failed' AND bucket = ? AND starts_with(key, ?)
@@ -14,7 +14,7 @@ _HELD = """SELECT DISTINCT key FROM objects WHERE source = 's3' AND status <> 'f
 _AT_ONCE = 10_000
 
 
-def unlisted(connection: Connection, bucket: str, prefix: str, scope: Scope, shown: "array[int]") -> Iterator[str]:
+def unlisted(connection: Connection, bucket: str, prefix: str, scope: ListingScope, shown: "array[int]") -> Iterator[str]:
     """The keys held below a prefix and within a scope that are not among those shown, given by their fingerprints.
 
     Only keys of CloudTrail's own grammar are compared: others may lie where no listing looks.
@@ -29,7 +29,7 @@ def unlisted(connection: Connection, bucket: str, prefix: str, scope: Scope, sho
                 yield key
 
 
-def _is_wanted(key: str, scope: Scope) -> bool:
+def _is_wanted(key: str, scope: ListingScope) -> bool:
     parsed = parse_key(key)
     if parsed is None:
         return False

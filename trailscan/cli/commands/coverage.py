@@ -50,9 +50,9 @@ def coverage(
 
     from trailscan.cli.asking import moment
     from trailscan.cli.covering import show_coverage
-    from trailscan.findings.coverage import Scope
+    from trailscan.verify.coverage import CoverageScope
 
-    scope = Scope(
+    scope = CoverageScope(
         now=datetime.now(UTC).replace(tzinfo=None),
         unit=by.value,
         since=moment(since),

@@ -71,9 +71,9 @@ def detect(
     the others run: exit code 3. Only --notify uses the network.
     """
     from trailscan.cli import asking
-    from trailscan.cli.detecting import Asked, detect_in, list_rules
+    from trailscan.cli.detecting import DetectOptions, detect_in, list_rules
 
-    asked = Asked(
+    asked = DetectOptions(
         paths=tuple(rules or ()),
         level=level.value if level else None,
         rules=tuple(rule or ()),
@@ -83,7 +83,7 @@ def detect(
         fail_on=fail_on.value if fail_on else None,
         notify=tuple(notify or ()),
     )
-    shape = asking.Shape(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
+    shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
     if listing:
         raise typer.Exit(list_rules(asked, shape, quiet))
     raise typer.Exit(detect_in(options.archive_root(archive), asked, shape, quiet))

@@ -44,10 +44,10 @@ def pack(
     Prints the file's own SHA-256, as sha256sum does. The same archive always makes the same file. With --since, --until,
     --account or --region it holds only the objects whose keys say so, and no database.
     """
+    from trailscan.bundle.pack import Narrowing
     from trailscan.cli.asking import moment
-    from trailscan.cli.packing import Wish, pack_archive
-    from trailscan.evidence.packing import Narrowing
+    from trailscan.cli.packing import PackOptions, pack_archive
 
     narrowing = Narrowing(moment(since), moment(until), tuple(account or ()), tuple(region or ()))
-    wish = Wish(out, narrowing, not no_database, with_wheels, tuple(platform or ()), python)
+    wish = PackOptions(out, narrowing, not no_database, with_wheels, tuple(platform or ()), python)
     raise typer.Exit(pack_archive(wish, options.archive_root(archive), quiet))

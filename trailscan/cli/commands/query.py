@@ -71,7 +71,7 @@ def query(
         until=until,
         where=where,
     )
-    shape = asking.Shape(output_format.value, asking.names_in(columns), sort, limit, count, by, all_copies, output)
+    shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, all_copies, output)
     if paths:
         from trailscan.cli.scanning import ask_files
 

@@ -78,5 +78,5 @@ def sessions(
         until=until,
         where=where,
     )
-    shape = asking.Shape(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
+    shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
     raise typer.Exit(ask_sessions(options.archive_root(archive), filters, shape, all_doors, quiet))

@@ -47,7 +47,7 @@ def show(
     did meanwhile.
     """
     from trailscan.cli.showing import show_subject
-    from trailscan.search.times import parse_span
+    from trailscan.times import parse_span
 
     root = options.archive_root(archive)
     raise typer.Exit(show_subject(root, what, kind and kind.value, parse_span(around), output_format.value, output, quiet))

@@ -59,14 +59,14 @@ def sync(
     the regions named; --only then asks for just those, which is far quicker.
     Credentials are found as the AWS command line finds them.
     """
+    from trailscan.aws.session import Access
     from trailscan.cli.asking import moment
     from trailscan.cli.history import is_history, sync_history
-    from trailscan.cli.syncing import Wish, sync_bucket
-    from trailscan.evidence.access import Access
-    from trailscan.evidence.listing import Scope
+    from trailscan.cli.syncing import SyncOptions, sync_bucket
+    from trailscan.fetch.listing import ListingScope
 
-    scope = Scope(moment(since), moment(until), tuple(account or ()), tuple(region or ()))
+    scope = ListingScope(moment(since), moment(until), tuple(account or ()), tuple(region or ()))
     access = Access(profile, role_arn, endpoint_url, not no_sign_request, request_payer)
-    wish = Wish(source, scope, access, keys, tuple(only or ()), not no_load, dry_run, jobs, deleted)
+    wish = SyncOptions(source, scope, access, keys, tuple(only or ()), not no_load, dry_run, jobs, deleted)
     work = sync_history if is_history(source) else sync_bucket
     raise typer.Exit(work(wish, options.archive_root(archive), quiet))

@@ -40,7 +40,7 @@ def verify(
     could not be verified for want of its key or signature.
     """
     from trailscan.cli.asking import moment
-    from trailscan.cli.verifying import Asked, verify_archive
+    from trailscan.cli.verifying import VerifyOptions, verify_archive
 
-    asked = Asked(moment(since), moment(until), verbose, output_format.value, output, tuple(public_keys or ()), region)
+    asked = VerifyOptions(moment(since), moment(until), verbose, output_format.value, output, tuple(public_keys or ()), region)
     raise typer.Exit(verify_archive(options.archive_root(archive), asked, jobs, quiet))

@@ -60,16 +60,16 @@ def watch(
     Whom --notify names for the first time hears of events of the last 24 hours; older findings are kept (`trailscan detect`
     shows them), and --backfill tells of them too. Who cannot be reached is told later. Ctrl-C and SIGTERM end it well.
     """
+    from trailscan.aws.session import Access
     from trailscan.cli.asking import moment
-    from trailscan.cli.syncing import Wish
-    from trailscan.cli.watching import Plan, watch_bucket
-    from trailscan.evidence.access import Access
-    from trailscan.evidence.listing import Scope
-    from trailscan.search.times import parse_span
+    from trailscan.cli.syncing import SyncOptions
+    from trailscan.cli.watching import WatchOptions, watch_bucket
+    from trailscan.fetch.listing import ListingScope
+    from trailscan.times import parse_span
 
-    scope = Scope(moment(since), None, tuple(account or ()), tuple(region or ()))
+    scope = ListingScope(moment(since), None, tuple(account or ()), tuple(region or ()))
     access = Access(profile, role_arn, endpoint_url, not no_sign_request, request_payer)
-    wish = Wish(source, scope, access, None, tuple(only or ()), True, False, jobs)
+    wish = SyncOptions(source, scope, access, None, tuple(only or ()), True, False, jobs)
     pause = parse_span(every or ("1h" if queue else "60s")).total_seconds()
-    plan = Plan(wish, tuple(rules or ()), tuple(notify or ("stdout:",)), pause, queue, once, backfill)
+    plan = WatchOptions(wish, tuple(rules or ()), tuple(notify or ("stdout:",)), pause, queue, once, backfill)
     raise typer.Exit(watch_bucket(plan, options.archive_root(archive), quiet))

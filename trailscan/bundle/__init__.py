@@ -1,0 +1,1 @@
+"""An archive as one file, and back; every byte checked."""

@@ -1,0 +1,1 @@
+"""Detection: rules in several languages compiled and run over the archive."""

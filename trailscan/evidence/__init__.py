@@ -1,1 +1,0 @@
-"""The bytes as AWS delivered them: naming them, fetching them, keeping them."""

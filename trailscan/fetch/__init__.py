@@ -1,0 +1,1 @@
+"""From AWS into the archive: listings, downloads, Event history."""

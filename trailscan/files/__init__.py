@@ -1,0 +1,1 @@
+"""Local files, folders, tars and zips: the objects in them, found and read byte for byte."""

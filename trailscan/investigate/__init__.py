@@ -1,0 +1,1 @@
+"""One event or session in full: record, provenance, credential lineage, activity around it."""

@@ -1,0 +1,1 @@
+"""One module a verb: options in, a result out, progress to a callback. Never prints, never exits."""

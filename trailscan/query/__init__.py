@@ -1,0 +1,1 @@
+"""Questions: filters become SQL, and an answer becomes a Table."""

@@ -1,1 +1,0 @@
-"""Questions: filters, times and networks become parameterised SQL, and an answer becomes a Table."""
