@@ -118,7 +118,7 @@ def test_rules_documents_and_parquet_are_found(python, case):
 
 def test_without_extras_a_command_says_what_to_install_and_the_rest_works(wheel, case, tmp_path):
     """What is asked of rules and whom to tell is known before anything is done; a file of rows is not even begun."""
-    bare = environment(tmp_path / "venv", wheel, {module for module, _ in EXTRAS.values()})
+    bare = environment(tmp_path / "venv", wheel, {module for module, *_ in EXTRAS.values()})
     archive = ["--archive", "case"]
     (case / "pattern.json").write_text('{"source": ["aws.ssm"]}')
     refused = {
