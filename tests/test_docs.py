@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.search.running import trailscan
+from tests.query.running import trailscan
 from trailscan.cli.reference import reference
 from trailscan.documents import page, pages
 
