@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from demo.make_bucket import write
@@ -21,7 +20,8 @@ from trailscan.cli.main import app
 from trailscan.extras import EXTRAS
 
 TOP = Path(__file__).parent.parent
-COMMANDS = sorted(get_command(app).commands)
+_NAMES = [each.name for each in app.registered_commands] + [each.name for each in app.registered_groups]
+COMMANDS = sorted(map(str, _NAMES))
 TALKERS = {"boto3", "botocore", "obstore", "urllib3", "http.client", "urllib.request", "requests", "aiohttp", "httpx"}
 WHEN = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 # Runs a command line, then says on the last line of stderr which of the modules named first were imported.

@@ -11,7 +11,6 @@ from tests.fixtures.invented import event_id
 from tests.query.plot import HOSTILE, OBJECTS, SHELL, STARTED
 from tests.query.running import trailscan
 from tests.support.world import object_bytes
-from trailscan.cli.loading import load_paths
 
 FIRST = next(record for record in OBJECTS["one"] if record["eventID"] == STARTED)
 
@@ -22,7 +21,7 @@ def built(tmp_path_factory):
     (folder / "logs").mkdir()
     for name, records in OBJECTS.items():
         (folder / "logs" / f"{name}.json.gz").write_bytes(object_bytes(records))
-    assert load_paths([str(folder / "logs")], (), 1, str(folder / "archive"), True) == 0
+    assert trailscan("load", folder / "logs", "--archive", folder / "archive", "--jobs", 1).code == 0
     return folder
 
 
@@ -36,7 +35,7 @@ def show(built):
 def spoilt(tmp_path):
     """Show from an archive of one's own, of one object that may be spoilt in between."""
     (tmp_path / "one.json.gz").write_bytes(object_bytes(OBJECTS["one"]))
-    assert load_paths([str(tmp_path / "one.json.gz")], (), 1, str(tmp_path / "archive"), True) == 0
+    assert trailscan("load", tmp_path / "one.json.gz", "--archive", tmp_path / "archive", "--jobs", 1).code == 0
 
     def show(*words, spoil=lambda _: None):
         spoil(tmp_path / "one.json.gz")
@@ -145,7 +144,7 @@ def test_an_object_that_was_changed_since_is_named_and_not_believed(spoilt, what
 
 def test_damage_in_the_object_is_told_and_exit_3(tmp_path):
     (tmp_path / "cut.json.gz").write_bytes(object_bytes(OBJECTS["one"])[:-9])
-    assert load_paths([str(tmp_path / "cut.json.gz")], (), 1, str(tmp_path / "archive"), True) == 3
+    assert trailscan("load", tmp_path / "cut.json.gz", "--archive", tmp_path / "archive", "--jobs", 1).code == 3
     ended = trailscan("show", SHELL, "--archive", tmp_path / "archive", "-f", "json")
     assert ended.code == 3
     assert [row["what"] for row in sections(ended)["damage"]["rows"]] == ["truncated"]
@@ -173,6 +172,6 @@ def test_a_session_of_thousands_of_calls_is_told_whole(tmp_path):
     resumed = next(each for each in OBJECTS["one"] if each["eventName"] == "ResumeSession")
     records = [FIRST, *(resumed | {"eventID": f"resume-{number}"} for number in range(3000))]
     (tmp_path / "x.json.gz").write_bytes(object_bytes(records))
-    assert load_paths([str(tmp_path / "x.json.gz")], (), 1, str(tmp_path / "archive"), True) == 0
+    assert trailscan("load", tmp_path / "x.json.gz", "--archive", tmp_path / "archive", "--jobs", 1).code == 0
     ended = trailscan("show", SHELL, "--archive", tmp_path / "archive", "-f", "json")
     assert len(sections(ended)["events"]["rows"]) == 3001

@@ -13,7 +13,6 @@ from tests.fixtures.invented import NODE, event_id
 from tests.query.plot import ANA, BEN, DEEP, ENDLESS, HOSTILE, OBJECTS, OPS, SHELL, STARTED, STRAY
 from tests.query.running import trailscan
 from tests.support.world import object_bytes
-from trailscan.cli.loading import load_paths
 from trailscan.errors import UsageError
 from trailscan.investigate.activity import Sought, Window, machine_session, query_of, shifted
 from trailscan.investigate.credential_lineage import LONGEST
@@ -29,7 +28,7 @@ def archive(tmp_path_factory):
     (folder / "logs").mkdir()
     for name, records in OBJECTS.items():
         (folder / "logs" / f"{name}.json.gz").write_bytes(object_bytes(records))
-    assert load_paths([str(folder / "logs")], (), 1, str(folder / "archive"), True) == 0
+    assert trailscan("load", folder / "logs", "--archive", folder / "archive", "--jobs", 1).code == 0
     return folder / "archive"
 
 
@@ -53,7 +52,7 @@ def told(database):
 def holding(folder, records):
     """An open database that holds some records."""
     (folder / "x.json.gz").write_bytes(object_bytes(records))
-    assert load_paths([str(folder / "x.json.gz")], (), 1, str(folder / "archive"), True) == 0
+    assert trailscan("load", folder / "x.json.gz", "--archive", folder / "archive", "--jobs", 1).code == 0
     with Database(str(folder / "archive/trailscan.duckdb")).reading() as connection:
         yield connection
 

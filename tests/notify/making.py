@@ -41,6 +41,15 @@ def notice(record=SHELL, *, title="Session started", **more):
     return Notice(Finding(**(facts | more)), 0, None, row)
 
 
+class WebServer(ThreadingHTTPServer):
+    """What `web` yields."""
+
+    status = 200
+    delay = 0.0  # seconds before it answers
+    port = 0
+    posted: list[bytes]
+
+
 @contextmanager
 def web(status=200):
     """A web server that keeps what is posted to it; `.status` and `.delay` may be changed. Yields it, with its `.port`."""
@@ -57,8 +66,7 @@ def web(status=200):
             """Say nothing."""
 
     posted: list[bytes] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.delay = 0.0  # seconds before it answers
+    server = WebServer(("127.0.0.1", 0), Handler)
     server.status, server.posted, server.port = status, posted, server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -76,6 +84,7 @@ class Letters:
     def __init__(self):
         self.got = []
         self.refusing = False
+        self.port = 0
         self.delay = 0.0  # seconds before it answers
 
     async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd's name

@@ -109,7 +109,7 @@ def test_who_fails_hinders_nobody_is_owed_it_still_and_rests(archive, monkeypatc
     box.send(never)
     assert len(bad.tried) == outbox.PATIENCE + 1, "while it rests, one that was not tried yet tells whether it is back"
     bad.refuses.clear()
-    monkeypatch.setattr(outbox.time, "monotonic", lambda: 1e9)
+    monkeypatch.setattr("trailscan.notify.outbox.time.monotonic", lambda: 1e9)
     assert box.send(never).sent == {"bad": 9}
     assert sorted(finding for finding, _ in bad.got) == [f"f{number}" for number in range(9)]
     assert box.next_try() is None

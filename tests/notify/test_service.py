@@ -122,7 +122,7 @@ def test_nobody_listening_is_told(web_server):
 
 def test_slack_gets_markup_and_mentions_as_text(web_server):
     service = Service("slack", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/")
-    service._apprise[0].webhook_url = f"http://127.0.0.1:{web_server.port}"
+    service._apprise[0].webhook_url = f"http://127.0.0.1:{web_server.port}"  # type: ignore[attr-defined]
     with suppress(NotSent):  # it misses the word by which Slack says that it took a message; what was sent is what counts
         service.send(notice(start("h", "ana-1", sourceIPAddress=HOSTILE, userAgent="<@U1> <#C1> @here a@example.com")))
     sent = web_server.posted[0].decode()

@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
+from tests.query.running import trailscan
 from tests.store.parsing import parsed
 from tests.support.world import World, object_bytes
-from trailscan.cli.loading import load_paths
 from trailscan.store.database import lock_down, scratch
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -77,7 +77,7 @@ def files(records, tmp_path_factory):
 def archive(files, tmp_path_factory):
     """The root of an archive into which the files were loaded."""
     root = tmp_path_factory.mktemp("case") / "archive"
-    assert load_paths([str(files)], (), 1, str(root), True) == 0
+    assert trailscan("load", files, "--archive", root, "--jobs", 1).code == 0
     return root
 
 

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +60,7 @@ CLOTHES = {
 nestings = st.lists(st.sampled_from(sorted(WITHIN)), min_size=1, max_size=3)
 
 
-def parsed(reading: object) -> list[object]:
+def parsed(reading: Any) -> list[object]:
     return [json.loads(bytes(one)) for one in reading.records]
 
 

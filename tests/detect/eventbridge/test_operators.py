@@ -6,7 +6,7 @@ import pytest
 
 from tests.detect.eventbridge.asking import matched
 
-TABLE = [
+TABLE: list[tuple[str, list[object], list[object], list[object]]] = [
     ("exact", ["x"], ["x"], ["X", "x ", "", None, 1]),
     ("the empty text", [""], [""], [" ", None, 0, False]),
     ("text is no literal", ["true", "300", "null"], ["true", "300", "null"], [True, 300, None]),
