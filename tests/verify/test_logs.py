@@ -8,12 +8,11 @@ import pytest
 from tests.support import signer, tamperings
 from tests.support.signer import HOUR, START, Stored, Trail, build_chain, resigned
 from tests.support.world import gzipped
-from trailscan.archive.manifest import mark_of
-from trailscan.archive.origin import Origin, naming_of
+from trailscan.archive.origin import Origin, name_of, naming_of, state_of
 from trailscan.fingerprints import FingerprintIndex
 from trailscan.store.verdict import OUT_OF_ORDER, Status
 from trailscan.verify.digest_chain import Window, earliest_starts, judge_digests, judge_spans
-from trailscan.verify.logs import Logs, judge_archived
+from trailscan.verify.logs import Logs, Recorded, judge_archived
 from trailscan.verify.object_check import CheckedObject, StoredObject, check_bytes, with_digest
 from trailscan.verify.signatures import KeyRing, PublicKey
 
@@ -425,13 +424,13 @@ def archived(body=b"x", recorded=None, **more):
 
 def test_an_object_is_held_to_the_hash_it_was_taken_in_with_by_database_and_manifest():
     kept, checked = archived()
-    nothing = FingerprintIndex(())
+    nothing = Recorded(FingerprintIndex(()))
     assert judge_archived(kept, checked, nothing).status is Status.VALID
     assert judge_archived(kept, GONE, nothing).status is Status.MISSING_LOG
     assert judge_archived(msgspec.structs.replace(kept, is_digest=True), GONE, nothing).status is Status.MISSING_DIGEST
     was, now = archived(recorded="0" * 64)
     assert judge_archived(was, now, nothing).status is Status.INVALID_HASH
-    other = FingerprintIndex([(mark_of(kept), "0" * 64)])
+    other = Recorded(FingerprintIndex([(f"{name_of(kept.origin)}\0{state_of(kept.origin)}", "0" * 64)]))
     assert judge_archived(kept, checked, other).status is Status.INVALID_HASH
     unhashed = msgspec.structs.replace(kept, origin=msgspec.structs.replace(kept.origin, sha256=None))
     assert judge_archived(unhashed, checked, nothing).status is Status.UNCOVERED
