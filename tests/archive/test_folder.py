@@ -1,6 +1,7 @@
 """The archive's folder: whole objects, safe places, a manifest that survives, one writer."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -107,7 +108,7 @@ def test_the_lock_sweeps_what_a_killed_run_was_receiving(archive: ArchiveFolder)
 def test_a_second_writer_is_told_who_the_first_is(archive: ArchiveFolder) -> None:
     holder = (
         "import sys; from trailscan.archive.folder import Archive\n"
-        "with Archive(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()"
+        "with ArchiveFolder(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", holder, archive.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -144,3 +145,23 @@ def test_every_beginning_of_a_line_is_known_for_one_that_a_killed_process_left()
     line = msgspec.json.encode(whole)
     assert all(_is_torn(line[:end]) for end in range(1, len(line)))
     assert not any(map(_is_torn, [line, line + b"\x0b", b"rubbish", b"\xff", line + b" " + line]))
+
+
+def test_what_a_killed_run_laid_down_and_did_not_record_is_taken_back_and_nothing_else(archive):
+    kept, _, _ = archive.put_all([("objects/b/kept", b"kept", None)])[0]
+    archive.record([Origin("s3", "kept", kept, 4, bucket="b", etag="1")])
+    archive.put("objects/b/planted", b"planted", None)
+    archive.put_all([("objects/b/lost", b"lost", None), ("objects/b/kept", b"kept", None), ("objects/b/other", b"x", None)])
+    (Path(archive.root) / "objects/b/other").write_bytes(b"other")
+    again = ArchiveFolder(archive.root)
+    with again.lock():
+        assert sorted(os.listdir(Path(archive.root) / "objects/b")) == ["kept", "other", "planted"]
+    assert {stray.path for stray in again.strays([])} == {"objects/b/other", "objects/b/planted"}
+
+
+def test_what_was_recorded_stays_when_the_next_run_begins(archive):
+    [(path, _, _)] = archive.put_all([("objects/b/kept", b"kept", None)])
+    archive.record([Origin("s3", "kept", path, 4, bucket="b", etag="1")])
+    archive.landed()
+    with ArchiveFolder(archive.root).lock():
+        assert (Path(archive.root) / path).read_bytes() == b"kept"

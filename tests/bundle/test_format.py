@@ -45,7 +45,7 @@ def keep(archive: ArchiveFolder, *keys: str, body: bytes = b"body of ") -> list[
 
 def packed(archive: ArchiveFolder, out: Path, narrowing: Narrowing | None = None, load: Load | None = None) -> Packed:
     with archive.lock():
-        return pack(archive, str(out), narrowing or Narrowing(), load or Load(), lambda _: None)
+        return pack(archive, str(out), narrowing or Narrowing(), load or Load(archive.database), lambda _: None)
 
 
 def unpacked(bundle: bytes, root: Path, sha256: str | None = None) -> Unpacked:

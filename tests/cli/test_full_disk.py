@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import ENVIRONMENT, TOP, Case
 from tests.query.conftest import START
 from tests.query.running import trailscan
+from tests.support.deliveries import take_in
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 
 FILES, RECORDS = 4, 1_000
@@ -24,7 +25,8 @@ def made(tmp_path_factory):
         path = top / "logs" / f"{number}.json.gz"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(object_bytes([world.record(START, ACCOUNT, REGION) for _ in range(RECORDS)]))
-    shutil.copytree(top / "logs", top / "case" / "objects" / "trail")
+    for path in (top / "logs").iterdir():
+        take_in(top / "case", "trail", path.name, path.read_bytes())
     assert trailscan("rebuild", "--archive", top / "case", "--jobs", 1).code == 0
     assert trailscan("pack", top / "case.tar", "--archive", top / "case").code == 0
     return top

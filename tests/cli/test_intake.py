@@ -309,3 +309,20 @@ def test_a_moved_folder_loaded_again_is_counted_once_and_can_still_be_relocated(
     (tmp_path / "moved").rename(folder)
     assert do(root, "relocate", tmp_path / "moved", folder).code == 0
     assert (do(root, "rebuild").code, do(root, "verify").code) == (0, 0)
+
+
+def test_what_was_found_unrecorded_and_then_comes_from_its_bucket_is_in_good_standing(case):
+    key = case.log(records=3)
+    case.log("2026-03-01T10:15")
+    case.serve()
+    assert case.sync().code == 0
+    root = case.archive
+    lines = (root / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (root / "manifest.jsonl").write_bytes(b"".join(line for line in lines if key.encode() not in line))
+    (root / "custody.jsonl").unlink()
+    assert do(root, "rebuild").code == 3
+    assert case.sync().code == 0
+    assert ask(root, "SELECT count(*) FROM damage") == [(0,)]
+    assert do(root, "rebuild").code == 0
+    assert ask(root, "SELECT count(*), sum(loaded) FROM objects") == [(2, 5)]
+    assert {bool(each.get("sha256") and each.get("sha256_raw")) for each in manifest(root)} == {True}

@@ -12,6 +12,7 @@ import pytest
 
 from tests.query.conftest import START
 from tests.query.running import trailscan
+from tests.support.deliveries import take_in
 from tests.support.world import ACCOUNT, REGION, World, object_bytes
 from trailscan.errors import ArchiveError
 from trailscan.store.database import Database, run
@@ -37,9 +38,7 @@ def made(tmp_path_factory):
     """An archive of eight events with some thousand findings, of which notices are owed."""
     root, world = tmp_path_factory.mktemp("made") / "case", World(5)
     for number in range(2):
-        path = root / "objects" / "trail" / f"{number}.json.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(object_bytes([world.record(START, ACCOUNT, REGION) for _ in range(4)]))
+        take_in(root, "trail", f"{number}.json.gz", object_bytes([world.record(START, ACCOUNT, REGION) for _ in range(4)]))
     assert trailscan("rebuild", "--archive", root, "--jobs", 1).code == 0
     with Database(str(root / "trailscan.duckdb")).writing() as connection:
         run(

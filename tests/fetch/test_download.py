@@ -148,7 +148,7 @@ def test_a_disk_that_refuses_ends_the_run(served: Served, archive: ArchiveFolder
     def refuse(*_: object) -> None:
         raise ArchiveError("cannot write", "is the disk full?")
 
-    monkeypatch.setattr(archive, "put", refuse)
+    monkeypatch.setattr(archive, "put_all", refuse)
     sync, arrived = _run(served.open(), archive, FingerprintIndex(()))
     assert arrived == []
     assert isinstance(sync.error, ArchiveError)

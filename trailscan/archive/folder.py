@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -54,6 +55,8 @@ class ArchiveFolder:
         self.manifest = os.path.join(self.root, "manifest.jsonl")
         self.custody = os.path.join(self.root, "custody.jsonl")
         self._incoming = os.path.join(self.root, "incoming")
+        self._landing = os.path.join(self._incoming, "landing")  # the objects that are being laid down, until they are recorded
+        self._recording = threading.Lock()
         self._made: set[str] = set()
         self._numbers = itertools.count()
         self._laid = False
@@ -126,7 +129,9 @@ class ArchiveFolder:
         What lies under that path with other content stays, and the object is laid beside it: a later version, or on a
         case-insensitive disk another key. May be called from several threads. Raises ArchiveError when the disk refuses.
         """
-        digest = hashlib.sha256(data).hexdigest()
+        return self._put(path, data, last_modified, hashlib.sha256(data).hexdigest())
+
+    def _put(self, path: str, data: bytes, last_modified: datetime | None, digest: str) -> tuple[str, str]:
         self._laid = True
         try:
             fresh = self._write(data, last_modified)
@@ -141,8 +146,24 @@ class ArchiveFolder:
         self._move(self._write(data, last_modified), os.path.join(self.root, path))
 
     def put_all(self, arrived: Sequence[Arrived]) -> list[Laid]:
-        """Put objects, one after the other; returns their paths and SHA-256s."""
-        return [(*self.put(*each), self.sha256_raw(each[1]) if self.sha256_raw else None) for each in arrived]
+        """Put objects, one after the other; returns their paths and SHA-256s.
+
+        Until `landed` is called, the next writer takes them away again unless the manifest knows them: a process that is killed
+        in between leaves nothing that nobody recorded. For one thread of one process.
+        """
+        sums = [hashlib.sha256(data).hexdigest() for _, data, _ in arrived]
+        if arrived:
+            with open(self._landing, "wb") as file:
+                file.write(msgspec.json.encode([(path, digest) for (path, _, _), digest in zip(arrived, sums, strict=True)]))
+        return [
+            (*self._put(*each, digest), self.sha256_raw(each[1]) if self.sha256_raw else None)
+            for each, digest in zip(arrived, sums, strict=True)
+        ]
+
+    def landed(self) -> None:
+        """What `put_all` laid down last is in the manifest."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._landing)
 
     def copy(self, path: str) -> str:
         """Copy a file from elsewhere into the archive; returns the path of the copy, relative to the archive.
@@ -182,8 +203,9 @@ class ArchiveFolder:
 
     def record(self, origins: list[Origin]) -> None:
         """Append to the manifest: from now on these objects are held."""
-        with open(self.manifest, "ab") as file:
-            file.write(b"".join(_encode(origin) + b"\n" for origin in origins))
+        lines = b"".join(_encode(origin) + b"\n" for origin in origins)
+        with self._recording, open(self.manifest, "ab") as file:
+            file.write(lines)
 
     def recorded(self, start: int = 0, end: int | None = None) -> Iterator[tuple[Origin, int]]:
         """The manifest's origins from a byte offset on, up to another, each with the offset after it."""
@@ -217,7 +239,7 @@ class ArchiveFolder:
 
     def strays(self, problems: list[Problem]) -> Iterator[Origin]:
         """What lies in `objects/` and no line of the manifest knows; what is no file, or has no name, goes to `problems`."""
-        paths = {fingerprint(origin.path) for origin, _ in self.recorded()}
+        paths = {fingerprint(origin.path.removeprefix(f"{self.root}/")) for origin, _ in self.recorded()}
         for name in every_name(self.objects, problems):
             path = f"{OBJECTS}/{name}"
             if fingerprint(path) not in paths:
@@ -242,6 +264,7 @@ class ArchiveFolder:
     def _tidy(self) -> None:
         """Sweep away what a killed run was still receiving or making, and the line of the manifest it was writing."""
         sweep_archive(self.root)
+        self._take_back()
         shutil.rmtree(self._incoming, ignore_errors=True)
         os.makedirs(self._incoming, exist_ok=True)
         if not os.path.exists(self.manifest):
@@ -254,6 +277,20 @@ class ArchiveFolder:
                 file.truncate(file.tell() - len(unfinished))
             elif unfinished:
                 file.write(b"\n")
+
+    def _take_back(self) -> None:
+        """Remove what a killed run laid down and did not record: nobody was told of it, and the next sync fetches it again."""
+        try:
+            with open(self._landing, "rb") as file:
+                named = msgspec.json.decode(file.read(), type=list[tuple[str, str]])
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return
+        known = {origin.path for origin, _ in self.recorded()}
+        for path, digest in named:
+            for laid in {path, f"{path}~{digest[:16]}"} - known:
+                place = os.path.join(self.root, laid)
+                if laid.startswith(f"{OBJECTS}/") and ".." not in laid.split("/") and _has_sum(place, digest):
+                    os.remove(place)
 
     def _free(self, path: str, digest: str) -> str:
         """The path, or one beside it where it holds something else; "~" is never part of a key's own path."""
@@ -317,6 +354,14 @@ def _origin_in(line: bytes) -> Origin | None:
         return _decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _has_sum(place: str, digest: str) -> bool:
+    try:
+        with open(place, "rb") as file:
+            return stat.S_ISREG(os.lstat(place).st_mode) and hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False
 
 
 def _is_torn(unfinished: bytes) -> bool:

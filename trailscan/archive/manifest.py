@@ -29,7 +29,7 @@ def versions(lines: Lines) -> Iterator[Origin]:
     for number, origin in enumerate(lines()):
         mark = mark_of(origin)
         kept = merged.get(mark) or _Kept(origin, number)
-        if mark not in told and gone.get((fingerprint(name_of(origin)), kept.origin.sha256), -1) < kept.last:
+        if mark not in told and gone.get((fingerprint(name_of(origin)), kept.origin.sha256), -1) <= kept.last:
             yield kept.origin
         if mark in merged:
             told.add(mark)
@@ -42,7 +42,7 @@ def completed(first: Origin, later: Origin) -> Origin:
     raw = first.sha256_raw or (later.sha256_raw if later.sha256 == first.sha256 else None)
     marks: dict[str, object] = {
         "changed": first.changed or later.changed,
-        "stray": first.stray or later.stray,
+        "stray": first.stray and later.stray,
         "hashed_at": first.hashed_at,
     }
     marks["repaired"] = first.repaired  # it counts in the run that found it

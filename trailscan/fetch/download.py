@@ -283,10 +283,13 @@ class Download:
             elif placed is not None:
                 wanted.append(placed)
         laid = self._put_all([(path, fetched.data, fetched.last_modified) for path, _, fetched in wanted])
-        return missing + [
+        arrived = missing + [
             self._origin(listed, fetched, *where, listed.version_id is not None and where[0] != path)
             for (path, listed, fetched), where in zip(wanted, laid, strict=True)
         ]
+        self._archive.record([found for found in arrived if isinstance(found, Origin)])
+        self._archive.landed()
+        return arrived
 
     def _placed(self, listed: Listed, fetched: Fetched) -> tuple[str, Listed, Fetched] | MissingObject | Origin | None:
         """Where an object belongs; or its origin, where it took the place of what was held; None when it proves to be held."""
@@ -376,7 +379,6 @@ class Download:
                 over = handful is None
                 arrived += handful or []
             if arrived and (over or len(arrived) >= PASS_ON_OBJECTS or time.monotonic() >= due):
-                self._archive.record([origin for origin in arrived if isinstance(origin, Origin)])
                 yield arrived
                 arrived, due = [], time.monotonic() + PASS_ON
             elif not arrived and not over:

@@ -157,7 +157,6 @@ class Lookups:
                 yield None
                 continue
             if isinstance(found, Origin):
-                self._archive.record([found])
                 if not self._held.has(_window_of(found), found.sha256 or ""):
                     yield found
             else:
@@ -224,7 +223,9 @@ class Lookups:
             self.counts.bytes += 0 if unchanged else len(body)
         if settled or not unchanged:
             inflated = hashlib.sha256(raw).hexdigest()
-            self._done.put(self._laid(window, body, inflated, asked_at))
+            laid = self._laid(window, body, inflated, asked_at)
+            self._archive.record([laid])
+            self._done.put(laid)
 
     def _laid(self, window: Window, body: bytes, sha256_raw: str, asked_at: datetime) -> Origin:
         key = key_of_window(window)

@@ -106,6 +106,12 @@ def unread_ids(connection: Connection) -> set[int]:
     return {number for (number,) in run(connection, "SELECT object_id FROM damage WHERE what = 'unreadable'")}
 
 
+def strays(connection: Connection) -> dict[str, int]:
+    """The objects that were found with no line of the manifest: path -> id."""
+    found = "SELECT path, object_id FROM objects WHERE object_id IN (SELECT object_id FROM damage WHERE what = 'stray')"
+    return dict(run(connection, found))
+
+
 def altered(connection: Connection) -> int:
     """How many objects do not have the bytes that were recorded."""
     return int(run(connection, "SELECT count(*) FROM objects WHERE status = 'altered'")[0][0])

@@ -11,7 +11,7 @@ from trailscan.fetch.download import MissingObject
 from trailscan.files.local_objects import FileState, LocalObject, Problem, state_of_file
 from trailscan.records.damage import Damage
 from trailscan.records.worker_pool import Workers, chunked
-from trailscan.store.archive_stats import manifest_mark, next_object_id, set_manifest_mark
+from trailscan.store.archive_stats import manifest_mark, next_object_id, set_manifest_mark, strays
 from trailscan.store.counts import CHANGED, Loaded
 from trailscan.store.database import Connection, Database, run
 
@@ -51,6 +51,7 @@ class Ingest:
         self._container = ""
         self._next_id = 1
         self._is_settled = False
+        self._strays: dict[str, int] = {}
         known_to = 0
         self._accept_altered = accept_altered
         self._fresh = False
@@ -58,6 +59,7 @@ class Ingest:
             with self.database.reading() as connection:
                 self._next_id = next_object_id(connection)
                 known_to = manifest_mark(connection)
+                self._strays = strays(connection)
         self.unreadable = [_of_line(number) for number in archive.unreadable_lines(known_to)]
 
     def load(
@@ -147,6 +149,8 @@ class Ingest:
         origin, before = incoming
         number = self._take_id()
         self._origins[number] = origin
+        if before is None and not origin.stray:  # found in `objects/` by a rebuild, and now come from its source
+            before = self._strays.pop(origin.path, None)
         if before is not None:
             self._replaced[number] = before
         place = self._archive.place(bytes_of(origin))
