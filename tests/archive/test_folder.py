@@ -107,7 +107,7 @@ def test_the_lock_sweeps_what_a_killed_run_was_receiving(archive: ArchiveFolder)
 
 def test_a_second_writer_is_told_who_the_first_is(archive: ArchiveFolder) -> None:
     holder = (
-        "import sys; from trailscan.archive.folder import Archive\n"
+        "import sys; from trailscan.archive.folder import ArchiveFolder\n"
         "with ArchiveFolder(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
