@@ -75,7 +75,7 @@ def test_a_disk_that_refuses_is_an_error_that_says_where(archive: ArchiveFolder)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20)), st.integers(0, 200))
-def test_the_manifest_gives_back_all_lines_but_one_that_was_cut_off(
+def test_the_manifest_gives_back_all_lines_but_those_that_were_cut_off(
     tmp_path_factory: pytest.TempPathFactory, keys: list[str], cut: int
 ) -> None:
     archive = ArchiveFolder(str(tmp_path_factory.mktemp("case")))
@@ -88,7 +88,8 @@ def test_the_manifest_gives_back_all_lines_but_one_that_was_cut_off(
     manifest.write_bytes(kept)
     with archive.lock():
         archive.record([_origin("next")])
-    assert [origin for origin, _ in archive.recorded()] == [*origins[: kept.count(b"\n")], _origin("next")]
+    lost = len(origins) - kept.count(b"\n") - (cut == 1)  # without its line break alone, a line is still whole
+    assert [origin for origin, _ in archive.recorded()] == [*origins[: len(origins) - max(0, lost)], _origin("next")]
 
 
 def test_the_manifest_is_read_on_from_where_it_was_left(archive: ArchiveFolder) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_file_or_too_large_is_refused_and_waits_for_nobody(folder):
     os.mkfifo(folder / "pipe.yml")
     (folder / "large.yml").write_bytes(b" " * (rulebook.LARGEST + 1))
     assert refused(folder) == {
-        f"{folder}/pipe.yml": "cannot be read: it is not a file",
+        f"{folder}/pipe.yml": "cannot be read: it is neither a file nor a folder: a pipe or a device is not read",
         f"{folder}/large.yml": "cannot be read: it has more than 4,194,304 bytes",
     }
     assert len(taken(folder)) == 3

@@ -311,15 +311,9 @@ def test_files_loaded_from_elsewhere_are_held_under_their_names(deliveries, tmp_
 
 
 def test_in_a_copy_of_the_bucket_logs_are_held_under_their_names(tmp_path):
-    copy = Deliveries(tmp_path / "case", "a-copy")
-    log = copy.log("2026-03-01T09:15")
-    copy.bucket = "the-original"
-    key = copy.digest("2026-03-02T00:00", [log], hours=24)
-    original = copy.root / "objects" / "the-original" / key
-    data = original.read_bytes()
-    original.unlink()
-    copy.bucket = "a-copy"
-    copy.put(key, data)
+    copy, original = Deliveries(tmp_path / "case", "a-copy"), Deliveries(tmp_path / "elsewhere", "the-original")
+    key = original.digest("2026-03-02T00:00", [copy.log("2026-03-01T09:15")], hours=24)
+    copy.put(key, (original.root / "objects" / "the-original" / key).read_bytes())
     assert states(copy) == ["held"]
 
 

@@ -10,22 +10,52 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
+
+
+class _Shared:
+    """The folder of this process: DuckDB opens a file several times in one process only with the same settings."""
+
+    guard = threading.Lock()
+    users = 0
+    process = 0
+    folder = ""
+    lock = -1
 
 
 @contextlib.contextmanager
 def spill_folder() -> Iterator[str]:
-    """A fresh folder, mode 0700, removed at the end; an empty text where no folder can be made: then nothing is spilled."""
-    try:
-        folder, lock = _locked_folder()
-    except OSError:
-        yield ""
-        return
+    """The folder of this process, mode 0700, there for as long as somebody uses it.
+
+    An empty text where no folder can be made: then nothing is spilled.
+    """
+    with _Shared.guard:
+        if _Shared.users == 0 or _Shared.process != os.getpid():
+            _open_shared()
+        _Shared.users += 1
+        folder = _Shared.folder
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        with _Shared.guard:
+            _Shared.users -= 1
+            if _Shared.users == 0:
+                _close_shared()
+
+
+def _open_shared() -> None:
+    _Shared.users, _Shared.process = 0, os.getpid()
+    try:
+        _Shared.folder, _Shared.lock = _locked_folder()
+    except OSError:
+        _Shared.folder, _Shared.lock = "", -1
+
+
+def _close_shared() -> None:
+    if _Shared.folder:
+        shutil.rmtree(_Shared.folder, ignore_errors=True)
+        os.close(_Shared.lock)
 
 
 def _locked_folder() -> tuple[str, int]:

@@ -90,7 +90,7 @@ def test_a_file_that_is_no_rule_is_named_with_its_reason(text, reason):
         (rule("eventName: x", "{category: process_creation}"), "for category process_creation"),
         (rule("eventName: x", "{}"), "og source"),
         (rule("eventName: x", SESSIONS), "no field 'eventName'"),
-        (rule("targets: x", SESSIONS), "is it target?"),
+        (rule("tarrget: x", SESSIONS), "is it target?"),
         (rule("k: [x]\ncondition: k", SESSIONS), "keywords"),
     ],
 )
