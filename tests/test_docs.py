@@ -54,7 +54,7 @@ def test_each_page_is_listed_with_its_title_and_printed_as_it_is():
 def test_a_page_that_is_none_is_wrong_usage(name):
     ended = trailscan("docs", name)
     assert (ended.code, ended.stdout) == (2, b"")
-    assert "there are: architecture, " in ended.stderr
+    assert "there are: api, architecture, " in ended.stderr
 
 
 def test_hints_name_pages_that_are_installed_by_the_command_that_prints_them():

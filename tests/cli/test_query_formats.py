@@ -17,7 +17,7 @@ from tests.support.world import ACCOUNT, REGION, World, object_bytes
 
 ASKED = ["--event", "StartSession", "--event", "*Session"]
 JSON_COLUMNS = {
-    "user_identity", "request_parameters", "response_elements", "additional_event_data", "resources", "tls_details",
+    "targets", "user_identity", "request_parameters", "response_elements", "additional_event_data", "resources", "tls_details",
     "service_event_details", "other_fields",
 }  # fmt: skip
 NUMBERS = {"object_id", "record_index"}
@@ -130,7 +130,10 @@ def test_records_straight_from_files_are_those_of_the_archive(archive, files):  
 
 
 def test_a_records_own_spelling_is_kept(tmp_path):
-    record = rb'{"eventVersion":"1.08","eventName":"\u0053tart","n":1e400,"big":12345678901234567890123,"x":1,"x":1.50}'
+    record = (
+        rb'{"eventVersion":"1.08","eventTime":"2026-03-01T09:15:00Z","eventSource":"ssm.amazonaws.com",'
+        rb'"eventName":"\u0053tart","n":1e400,"big":12345678901234567890123,"x":1,"x":1.50}'
+    )
     (tmp_path / "odd.json").write_bytes(b'{"Records": [' + record.replace(b",", b" ,\n ") + b"]}")
     assert trailscan("query", tmp_path / "odd.json", "-f", "record", "--jobs", 1).stdout == record + b"\n"
 

@@ -28,7 +28,7 @@ def write_parquet(table: Table, out: BinaryIO) -> int:
 
     Raises TrailscanError for a cell its column's type cannot hold, such as an integer beyond 64 bits.
     """
-    schema = pa.schema([(column.name, _TYPES[column.kind]) for column in table.columns])
+    schema = _schema(table)
     sink = _Sink(out)
     writer = parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd")
     written = 0
@@ -42,6 +42,16 @@ def write_parquet(table: Table, out: BinaryIO) -> int:
     finally:
         writer.close()
     return written
+
+
+def arrow_of(table: Table) -> pa.Table:
+    """A table as Arrow, all of it in memory. Raises TrailscanError as `write_parquet` does."""
+    schema = _schema(table)
+    return pa.Table.from_batches(list(_batches(table, schema)), schema)
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(column.name, _TYPES[column.kind]) for column in table.columns])
 
 
 def _batches(table: Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

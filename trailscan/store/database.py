@@ -191,8 +191,18 @@ def scratch(*, with_views: bool = True, spill: str | None = None) -> Connection:
 
 
 def lock_down(connection: Connection) -> None:
-    """Take files and network away from a connection that is about to run SQL of a user."""
-    run(connection, "SET enable_external_access = false; SET lock_configuration = true")
+    """Take files and network away from a connection that is about to run SQL of a user.
+
+    Connections of one process to one file share their settings: another thread may have locked them a moment ago.
+    """
+    import duckdb
+
+    try:
+        run(connection, "SET enable_external_access = false; SET lock_configuration = true")
+    except duckdb.InvalidInputException:
+        locked = "SELECT current_setting('lock_configuration') AND NOT current_setting('enable_external_access')"
+        if not run(connection, locked)[0][0]:
+            raise
 
 
 def make_tables(connection: Connection) -> None:
