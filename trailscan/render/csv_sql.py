@@ -6,16 +6,20 @@ from trailscan.query.table import Column
 
 # What `escape.for_spreadsheet` marks. Not an IN list: DuckDB makes a join of it, for every column.
 _FORMULA = r"regexp_matches({cell}, '^[''=+\-@\t\r\n\x{{ff1d}}\x{{ff0b}}\x{{ff0d}}\x{{ff20}}]')"
-_NUL = "contains({cell}, chr(0))"
+# A quick look at the first byte: most cells begin with a slash, a digit, a letter or a brace, none of which is marked.
+_ODD = "{cell} < '/' OR ({cell} >= ':' AND {cell} < 'A') OR {cell} >= chr(127) OR contains({cell}, chr(0))"
 _QUOTED = "contains({cell}, '\"') OR contains({cell}, ',') OR contains({cell}, chr(10)) OR contains({cell}, chr(13))"
 _SHOWN = f"concat(CASE WHEN {_FORMULA} THEN '''' END, replace({{cell}}, chr(0), '\\x00'))"
 # The rare cells first, so that the others are not taken apart.
 _TEXT = f"""
 CASE
   WHEN {{cell}} IS NULL THEN ''
-  WHEN {{cell}} = '' THEN '""'
-  WHEN {_FORMULA} OR {_NUL} THEN
-    CASE WHEN {_QUOTED} THEN concat('"', replace({_SHOWN}, '"', '""'), '"') ELSE {_SHOWN} END
+  WHEN {_ODD} THEN
+    CASE
+      WHEN {{cell}} = '' THEN '""'
+      WHEN {_QUOTED} THEN concat('"', replace({_SHOWN}, '"', '""'), '"')
+      ELSE {_SHOWN}
+    END
   WHEN {_QUOTED} THEN concat('"', replace({{cell}}, '"', '""'), '"')
   ELSE {{cell}}
 END"""
