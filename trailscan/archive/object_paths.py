@@ -18,7 +18,7 @@ _LONGEST = 255  # bytes in one component: ext4, XFS, APFS, NTFS
 
 # Each alternative matches the one character to escape, or the empty place where a segment should be. All but printable
 # ASCII goes: file systems fold and normalise the rest each in its own way. "~" goes since "AWSLOG~1" is another file's
-# name on Windows. Dots in front and ".part" go since the walk of a folder passes over such files (evidence/folder.py).
+# name on Windows. Dots in front and ".part" go since the walk of a folder passes over such files (files/folder.py).
 _AT_START = r"(?:\A|(?<=/))"
 _END = r"(?=/|\Z)"
 _DEVICE_END = r"[ ]*(?:[./]|\Z)"
