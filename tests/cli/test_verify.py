@@ -93,7 +93,7 @@ def test_what_was_changed_deleted_and_broken_is_named_and_the_exit_code_is_4(arc
 
 def test_verbose_names_what_is_valid_too(archive, root):
     said = verify(root, "--verbose").stdout.decode()
-    for kind, place in (("Digest file", CHAIN.digests[0]), ("Log file", CHAIN.logs[0]), ("ArchiveFolder", CHAIN.logs[0])):
+    for kind, place in (("Digest file", CHAIN.digests[0]), ("Log file", CHAIN.logs[0]), ("Archive", CHAIN.logs[0])):
         assert f"{kind}\ts3://{place[0]}/{place[1]}\tvalid\n" in said
 
 

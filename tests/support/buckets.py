@@ -1,7 +1,7 @@
 """The stand-in's buckets: folders read into an index of objects, and S3's listings of it as XML. Never any network.
 
 Two optional files beside a bucket's folder: `<bucket>.metadata.json` `{key: {name: value}}` becomes `x-amz-meta-*`
-headers, and `<bucket>.keys.json` `{key: text}` adds objects whose keys no file system can hold.
+headers, and `<bucket>.keys.json` `{key: text}`, or `{key: {"base64": bytes}}`, adds objects whose keys no file system can hold.
 Facts: Amazon S3 API Reference (ListObjectsV2, ListObjects).
 """
 
@@ -70,7 +70,7 @@ def read_bucket(folder: str) -> Bucket:
         stat = entry.stat()
         objects[key] = StoredObject(key, entry.path, stat.st_size, int(stat.st_mtime))
     for key, text in _side_file(folder, "keys").items():
-        body = text.encode()
+        body = base64.b64decode(text["base64"]) if isinstance(text, dict) else text.encode()
         objects[key] = StoredObject(key, None, len(body), 0, body=body)
     for key, metadata in _side_file(folder, "metadata").items():
         if key in objects:

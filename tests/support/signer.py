@@ -234,15 +234,22 @@ def forged(stored: Stored, **changes: object) -> Stored:
 def write_bucket(objects: Objects, root: Path) -> None:
     """Lay objects down for the stand-in: `root/<bucket>/<key>`, and their metadata beside each bucket."""
     metadata: dict[str, dict[str, dict[str, str]]] = {}
+    odd: dict[str, dict[str, dict[str, str]]] = {}
     for (bucket, key), stored in objects.items():
-        path = root / bucket / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(stored.body)
+        (root / bucket).mkdir(parents=True, exist_ok=True)
+        if {"", ".", ".."} & set(key.split("/")):  # no path on a disk
+            odd.setdefault(bucket, {})[key] = {"base64": base64.b64encode(stored.body).decode()}
+        else:
+            path = root / bucket / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(stored.body)
         metadata.setdefault(bucket, {})
         if stored.metadata:
             metadata[bucket][key] = dict(stored.metadata)
     for bucket, of_keys in metadata.items():
         (root / f"{bucket}.metadata.json").write_text(json.dumps(of_keys))
+    for bucket, bodies in odd.items():
+        (root / f"{bucket}.keys.json").write_text(json.dumps(bodies))
 
 
 def write_archive(objects: Objects, keys: Iterable[dict[str, str]], root: Path, region: str = "eu-west-1") -> ArchiveFolder:

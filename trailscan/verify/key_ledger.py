@@ -56,8 +56,11 @@ class KeyLedger:
         )
 
     def was_asked(self, region: str, fingerprint: str, times: Times) -> bool:
-        """Whether CloudTrail gave all keys of that region and time, and this was none of them, then or ever."""
-        if (region, fingerprint) in self._sources:
+        """Whether CloudTrail gave all keys of that region and time, and this was none of them, then or ever.
+
+        That the key was imported, before or since, changes nothing of it.
+        """
+        if any(source.is_listed for source in self._sources.get((region, fingerprint), ())):
             return False
         return any(first <= times[0] and times[1] <= last for first, last in self._asked.get(region, ()))
 

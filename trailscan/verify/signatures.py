@@ -103,19 +103,23 @@ class KeyRing:
     def key(self, fingerprint: str, region: str | None, times: Times | None = None) -> PublicKey:
         """The key of a fingerprint that counts for a region and was valid in that time. Raises NoKey, BadKey.
 
-        A key counts as for `aws cloudtrail validate-logs`, which asks one region for the keys of one span of time.
+        A key counts as for `aws cloudtrail validate-logs`, which asks one region for the keys of one span of time. One that
+        came from elsewhere does not count where CloudTrail was asked for its keys and did not name it.
         """
         named = f"public key not found in region {region or '?'} for fingerprint {fingerprint[:64]}"
         held = self._keys.get(fingerprint, [])
         of_region = [key for key in held if key.is_of(region)]
+        was_asked = bool(region and times and self._asked and self._asked(region, fingerprint, times))
         if not of_region:
-            was_asked = bool(region and times and self._asked and self._asked(region, fingerprint, times))
             raise NoKey(named + _why_none(held, was_asked), was_asked)
         in_time = [key for key in of_region if key.is_valid_in(times)]
         if not in_time:
             key = of_region[0]
             raise NoKey(f"{named}: the one that is held was valid {_span(key)}, not when this was signed", True)
-        return self._sound(in_time)
+        key = self._sound(in_time)
+        if key.note and was_asked:
+            raise NoKey(f"{named}{_why_none(held, was_asked)}, and {key.note}", True)
+        return key
 
     def _sound(self, keys: Sequence[PublicKey]) -> PublicKey:
         """The first that can be loaded, those that CloudTrail gave before others."""
