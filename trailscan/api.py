@@ -14,7 +14,7 @@ from trailscan.archive.custody_log import CustodyLog, Entry
 from trailscan.archive.folder import ArchiveFolder
 from trailscan.errors import UsageError
 from trailscan.progress import OnProgress, ignore_progress
-from trailscan.query.filters import Filters
+from trailscan.query.filter_registry import FILTERS, Filters
 from trailscan.result_set import Answer, ResultSet
 from trailscan.times import parse_span, parse_time
 
@@ -151,20 +151,24 @@ def scan(
 
 def filters_from(given: Mapping[str, object], where: str | None) -> Filters:
     """Filters by name as values. Raises UsageError, with the closest name, for one that does not exist."""
-    known = [name for name in Filters.__struct_fields__ if name != "where"]
+    known = [name for name in FILTERS if name != "where"]
     values: dict[str, Any] = {}  # by filter, each of its own type
     for name, value in given.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"the filters are {', '.join(known)}"
             raise UsageError(f"there is no filter {name!r}", hint)
-        if name in ("since", "until"):
-            values[name] = time_from(value)
-        elif name == "failed":
-            values[name] = None if value is None else bool(value)
-        else:
-            values[name] = texts_from(name, value)
+        values[name] = _value_of(name, value)
     return Filters(**values, where=where)
+
+
+def _value_of(name: str, value: object) -> object:
+    kind = FILTERS[name].kind
+    if kind == "time":
+        return time_from(value)
+    if kind == "switch":
+        return None if value is None else bool(value)
+    return texts_from(name, value)
 
 
 def texts_from(name: str, value: object) -> tuple[str, ...]:

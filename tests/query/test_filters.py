@@ -13,7 +13,8 @@ from tests.query.running import trailscan
 from tests.support.world import World
 from trailscan.errors import UsageError
 from trailscan.query.events import Answer, alone
-from trailscan.query.filters import FIELDS, Filters, needles_of, networks_of
+from trailscan.query.filter_registry import FILTERS, Filters
+from trailscan.query.filters import needles_of, networks_of
 from trailscan.query.networks import lies_in
 from trailscan.records.prefilter import Prefilter
 
@@ -54,10 +55,10 @@ def texts(draw, name):
     return draw(st.sampled_from([text, text[:cut] + "*", "*" + text[cut:], text[:cut] + "*" + text[end:], text.swapcase()]))
 
 
-VALUES = {name: values_of(name) for name in FIELDS}
+VALUES = {name: values_of(name) for name, entry in FILTERS.items() if entry.events}
 moments = st.integers(-1, 181).map(lambda number: SINCE + timedelta(seconds=20 * number))
 options = {
-    **{name: st.lists(texts(name), min_size=1, max_size=3).map(tuple) for name in FIELDS},
+    **{name: st.lists(texts(name), min_size=1, max_size=3).map(tuple) for name, entry in FILTERS.items() if entry.events},
     "source_ip": st.lists(st.sampled_from(NETWORKS), min_size=1, max_size=2).map(tuple),
     "failed": st.booleans(),
     "since": moments,
@@ -112,7 +113,7 @@ def test_no_byte_sieve_loses_a_record_that_a_filter_wants(records):
 
 
 def arguments_of(filters):
-    for name in filters.__struct_fields__:
+    for name in filters._fields:
         value = getattr(filters, name)
         flag = f"--{name.replace('_', '-')}"
         if name == "failed" and value is not None:

@@ -1,12 +1,13 @@
 """What `query` does, once its arguments are read: open what is asked, ask it, write the answer, say what it rests on."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from trailscan.api import filters_from
 from trailscan.archive.folder import ArchiveFolder
 from trailscan.cli.terminal import Terminal
 from trailscan.cli.writing import write_count, write_records, write_table
@@ -51,12 +52,12 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else parse_time(text, datetime.now(UTC).replace(tzinfo=None))
 
 
-def filters_of(
-    since: str | None, until: str | None, failed: bool | None, where: str | None, **texts: Sequence[str] | None
-) -> Filters:
-    """The filters that a command line asks for; `texts` are those that can be repeated, by name."""
-    given = {name: tuple(values or ()) for name, values in texts.items()}
-    return Filters(**given, failed=failed, since=moment(since), until=moment(until), where=where)
+def filters_of(given: Mapping[str, object]) -> Filters:
+    """The filters that a command line asks for, by name. Raises UsageError."""
+    where = given.get("where")
+    return filters_from(
+        {name: value for name, value in given.items() if name != "where"}, None if where is None else str(where)
+    )
 
 
 def names_in(columns: str | None) -> tuple[str, ...]:

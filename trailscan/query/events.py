@@ -101,7 +101,7 @@ def alone(connection: Connection, filters: Filters) -> list[tuple[str, int]]:
     A condition of the user's that fails on events which the other filters kept from it is left out.
     """
     counts = []
-    for name in filters.__struct_fields__:
+    for name in filters._fields:
         value = getattr(filters, name)
         if value not in ((), None):
             where = _resolved(connection, Filters(**{name: value}))

@@ -1,65 +1,25 @@
-"""The filters of a question, as values and as parameterised SQL over `evidence`. OR within one, AND between them."""
+"""The filters of a question as parameterised SQL over `evidence`. OR within one, AND between them."""
 
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 import msgspec
 
 from trailscan.errors import UsageError
 from trailscan.glob import like
+from trailscan.query.filter_registry import FILTERS, Filters
 from trailscan.query.networks import Network, may_lie_in, v4_of, v6_of
 from trailscan.records.prefilter import Needles
 
-# What a filter looks at: any of these expressions may match.
-FIELDS: dict[str, tuple[str, ...]] = {
-    "event": ("event_name",),
-    "event_source": ("event_source",),
-    "user": (
-        "user_name",
-        "user_session_name",
-        "regexp_extract(user_issuer_arn, '([^/:]+)$', 1)",
-        "user_source_identity",
-        "who",
-    ),
-    "arn": ("user_arn", "user_issuer_arn"),
-    "account": ("recipient_account_id",),
-    "region": ("aws_region",),
-    "target": ("target",),  # and each of `targets`, see below
-    "session": ("session_id",),
-    "access_key": ("user_access_key_id",),
-    "error": ("error_code",),
-}
-# Filters whose value stands as text in every record that matches, so that bytes can be sifted for it.
-_SIFTED = ("event", "event_source", "arn", "region", "access_key", "error")
-_SIFTED_AS_PARTS = ("session",)  # a denied call names it only in its message
+__all__ = ["Filters", "Where", "needles_of", "networks_of", "reaching", "where_of"]
+
 # A machine is a part of a text as well: of an ARN in a message, of a container's name. What people see of a call that names
 # several, or tags, is put together; each piece stands in the record.
 _PIECES = re.compile(r"[^,=|*]+")
 # Commands addressed by tag, by resource group or to every machine may have reached a target without naming it.
 _ADDRESSING = ("tag:", "tag-key", "resource-groups")
 _EVERYWHERE = b'"*"'
-
-
-class Filters(msgspec.Struct, frozen=True):
-    """What a question asks for; an empty tuple does not filter. Texts may hold `*`; `source_ip` an address or a network."""
-
-    event: tuple[str, ...] = ()
-    event_source: tuple[str, ...] = ()
-    user: tuple[str, ...] = ()
-    arn: tuple[str, ...] = ()
-    source_ip: tuple[str, ...] = ()
-    account: tuple[str, ...] = ()
-    region: tuple[str, ...] = ()
-    target: tuple[str, ...] = ()
-    session: tuple[str, ...] = ()
-    access_key: tuple[str, ...] = ()
-    error: tuple[str, ...] = ()
-    failed: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    where: str | None = None
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -77,17 +37,19 @@ def where_of(filters: Filters, addresses: Sequence[str] = ()) -> Where:
 
 def needles_of(filters: Filters) -> Needles:
     """What the bytes of a matching record must hold."""
-    found = Needles.of(
-        [getattr(filters, name) for name in _SIFTED], parts=[getattr(filters, name) for name in _SIFTED_AS_PARTS]
-    )
+    found = Needles.of(_with_needle(filters, "whole"), parts=_with_needle(filters, "part"))
     machines = Needles.of((), parts=[_machine_parts(filters)])
     addressing = Needles.of((), parts=[_ADDRESSING])
     return Needles((*found.groups, *((*group, *addressing.groups[0], _EVERYWHERE) for group in machines.groups)))
 
 
+def _with_needle(filters: Filters, needle: str) -> list[tuple[str, ...]]:
+    return [getattr(filters, name) for name, entry in FILTERS.items() if entry.needle == needle]
+
+
 def reaching(filters: Filters) -> Filters | None:
     """The filters of commands that named nobody and may have reached the targets asked for; None where none was asked for."""
-    return msgspec.structs.replace(filters, target=()) if filters.target else None
+    return filters._replace(target=()) if filters.target else None
 
 
 def networks_of(filters: Filters) -> list[Network]:
@@ -102,9 +64,9 @@ def networks_of(filters: Filters) -> list[Network]:
 
 
 def _conditions(filters: Filters, addresses: Sequence[str]) -> Iterator[Where]:
-    for name, expressions in FIELDS.items():
-        if values := getattr(filters, name):
-            yield _any_target(values) if name == "target" else _any_of(expressions, values)
+    for name, entry in FILTERS.items():
+        if entry.events and (values := getattr(filters, name)):
+            yield _any_target(values) if name == "target" else _any_of(entry.events, values)
     if networks := networks_of(filters):
         yield _from(networks, addresses)
     if filters.failed is not None:

@@ -9,6 +9,7 @@ import msgspec
 
 from trailscan.glob import like
 from trailscan.query.events import ORIGINAL_COLUMNS, known_column, quoted, user_sql
+from trailscan.query.filter_registry import FILTERS
 from trailscan.query.filters import Filters, Where, networks_of, reaching
 from trailscan.query.networks import lies_in
 from trailscan.query.table import Table
@@ -31,19 +32,6 @@ _READABLE = {
     "from": f"""array_to_string((source_ip_addresses::VARCHAR[])[:{FIRST_ADDRESSES}], ', ')
                 || CASE WHEN json_array_length(source_ip_addresses) > {FIRST_ADDRESSES}
                      THEN ' and ' || (json_array_length(source_ip_addresses) - {FIRST_ADDRESSES}) || ' more' ELSE '' END""",
-}
-# The texts of a row that a filter looks at: lists, any of whose members may match.
-_FIELDS = {
-    "event": "event_names::VARCHAR[]",
-    "event_source": "[event_source]",
-    "user": "[who, starter] || names::VARCHAR[]",
-    "arn": "arns::VARCHAR[]",
-    "account": "[account_id]",
-    "region": "[region]",
-    "target": "[target] || targets::VARCHAR[]",
-    "session": "[session_id]",
-    "access_key": "access_keys::VARCHAR[]",
-    "error": "error_codes::VARCHAR[]",
 }
 _SEEN = "coalesce(started_at, first_seen_at)"
 
@@ -106,7 +94,7 @@ class Sessions:
     def alone(self, filters: Filters) -> list[tuple[str, int]]:
         """How many sessions each filter lets through when it stands alone, by the filter's name."""
         counts = []
-        for name in filters.__struct_fields__:
+        for name in filters._fields:
             value = getattr(filters, name)
             if value not in ((), None) and name != "where":  # theirs may fail on what the other filters kept from it
                 where = _resolved(self._connection, Filters(**{name: value}))
@@ -133,9 +121,9 @@ def conditions_of(filters: Filters, addresses: Sequence[str] | None = None) -> W
 
 
 def _conditions(filters: Filters, addresses: Sequence[str] | None) -> Iterator[Where]:
-    for name, texts in _FIELDS.items():
-        if values := getattr(filters, name):
-            yield _any_of(texts, values)
+    for name, entry in FILTERS.items():
+        if entry.sessions and (values := getattr(filters, name)):
+            yield _any_of(entry.sessions, values)
     if addresses is not None:
         yield Where("list_has_any(source_ip_addresses::VARCHAR[], ?::VARCHAR[])", (list(addresses),))
     if filters.failed is not None:

@@ -15,25 +15,12 @@ Examples:
   trailscan query ./download --event StartSession      (no archive: straight over files)"""
 
 
+@questions.with_filters("evidence")
 def query(
+    filters: questions.FilterTexts,
     paths: Annotated[
         questions.Texts, typer.Argument(metavar="[PATH]...", help="Search these files directly; no archive is needed.")
     ] = None,
-    event: questions.Event = None,
-    event_source: questions.EventSource = None,
-    user: questions.User = None,
-    arn: questions.Arn = None,
-    source_ip: questions.SourceIp = None,
-    account: questions.Account = None,
-    region: questions.Region = None,
-    target: questions.Target = None,
-    session: questions.Session = None,
-    access_key: questions.AccessKey = None,
-    error: questions.Error = None,
-    failed: questions.Failed = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    where: Annotated[str | None, questions.where_option("evidence")] = None,
     output_format: questions.Formats = questions.Format.TABLE,
     columns: questions.Columns = None,
     sort: questions.Sort = "event_time",
@@ -54,26 +41,9 @@ def query(
     """
     from trailscan.cli import asking
 
-    filters = asking.filters_of(
-        event=event,
-        event_source=event_source,
-        user=user,
-        arn=arn,
-        source_ip=source_ip,
-        account=account,
-        region=region,
-        target=target,
-        session=session,
-        access_key=access_key,
-        error=error,
-        failed=failed,
-        since=since,
-        until=until,
-        where=where,
-    )
     shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, all_copies, output)
     if paths:
         from trailscan.cli.scanning import ask_files
 
-        raise typer.Exit(ask_files(paths, filters, shape, jobs, quiet))
-    raise typer.Exit(asking.ask_archive(options.archive_root(archive), filters, shape, quiet))
+        raise typer.Exit(ask_files(paths, asking.filters_of(filters), shape, jobs, quiet))
+    raise typer.Exit(asking.ask_archive(options.archive_root(archive), asking.filters_of(filters), shape, quiet))

@@ -1,9 +1,14 @@
 """The options of the commands that ask about calls: filters, and the shape of the answer; they read the same everywhere."""
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 import typer
+
+from trailscan.query.filter_registry import FILTERS
 
 
 class Format(StrEnum):
@@ -18,26 +23,9 @@ class Format(StrEnum):
 
 
 Texts = list[str] | None
+FilterTexts = Mapping[str, object]
+"""What was given for each filter, by its name, as `with_filters` collects it."""
 
-
-def _filter(flag: str, what: str, metavar: str = "TEXT") -> object:
-    return typer.Option(flag, metavar=metavar, help=what)
-
-
-Event = Annotated[Texts, _filter("--event", "Event name, exact in case.", "NAME")]
-EventSource = Annotated[Texts, _filter("--event-source", "Service, as in ssm.amazonaws.com.", "NAME")]
-User = Annotated[Texts, _filter("--user", "User, session or role name, as a person calls it.", "NAME")]
-Arn = Annotated[Texts, _filter("--arn", "ARN of the caller or of its role.", "ARN")]
-SourceIp = Annotated[Texts, _filter("--source-ip", "Source address or network.", "CIDR")]
-Account = Annotated[Texts, _filter("--account", "Account that the event was recorded for.", "ID")]
-Region = Annotated[Texts, _filter("--region", "Region of the event.", "NAME")]
-Target = Annotated[Texts, _filter("--target", "Machine that a session or command was for.", "ID")]
-Session = Annotated[Texts, _filter("--session", "Session Manager session.", "ID")]
-AccessKey = Annotated[Texts, _filter("--access-key", "Access key of the caller.", "ID")]
-Error = Annotated[Texts, _filter("--error", "Error code.", "CODE")]
-Failed = Annotated[
-    bool | None, typer.Option("--failed/--succeeded", help="Only calls that failed, or only those that did not.")
-]
 
 Formats = Annotated[Format, typer.Option("--format", "-f", help="How to write the answer.")]
 Columns = Annotated[str | None, typer.Option("--columns", metavar="A,B", help="The columns to show.")]
@@ -47,6 +35,38 @@ Count = Annotated[bool, typer.Option("--count", help="Print only how many there 
 By = Annotated[str | None, typer.Option("--by", metavar="COLUMN", help="Count by the values of a column.")]
 
 
-def where_option(view: str) -> object:
-    """`--where`, over the columns of a view."""
-    return typer.Option("--where", metavar="SQL", help=f"A condition of your own over the columns of `{view}`.")
+P = ParamSpec("P")
+R = TypeVar("R")
+_TYPES: dict[str, object] = {"texts": Texts, "switch": bool | None, "time": str | None, "condition": str | None}
+
+
+def with_filters(view: str, **other_help: str) -> Callable[[Callable[P, R]], Callable[..., R]]:
+    """Give a command one option for each filter in place of its `filters`, which it is called with: texts by filter's name.
+
+    `view` is what `--where` is about; `other_help` replaces the help of a filter.
+    """
+
+    def decorate(command: Callable[P, R]) -> Callable[..., R]:
+        @functools.wraps(command)
+        def run(*args: P.args, **given: P.kwargs) -> R:
+            wanted: dict[str, object] = {name: given.pop(name) for name in FILTERS}
+            given["filters"] = wanted
+            return command(*args, **given)
+
+        parameters = list(inspect.signature(command).parameters.values())
+        at = next(number for number, parameter in enumerate(parameters) if parameter.name == "filters")
+        parameters[at : at + 1] = [_parameter(name, view, other_help) for name in FILTERS]
+        signature = inspect.Signature(parameters)
+        vars(run)["__signature__"] = signature
+        run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, view: str, other_help: Mapping[str, str]) -> inspect.Parameter:
+    entry, annotated = FILTERS[name], cast("Any", Annotated)  # made while the program runs
+    text = other_help.get(name, entry.help).replace("{view}", view)
+    metavar = None if entry.kind == "switch" else entry.metavar
+    option = annotated[_TYPES[entry.kind], typer.Option(entry.flag_of(name), metavar=metavar, help=text)]
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=option)

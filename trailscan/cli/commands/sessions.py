@@ -16,24 +16,9 @@ Examples:
   trailscan sessions --session 'alice-*' --format record      (the original records)"""
 
 
+@questions.with_filters("sessions", failed="Only what was denied or failed, or only what was not.")
 def sessions(
-    event: questions.Event = None,
-    event_source: questions.EventSource = None,
-    user: questions.User = None,
-    arn: questions.Arn = None,
-    source_ip: questions.SourceIp = None,
-    account: questions.Account = None,
-    region: questions.Region = None,
-    target: questions.Target = None,
-    session: questions.Session = None,
-    access_key: questions.AccessKey = None,
-    error: questions.Error = None,
-    failed: Annotated[
-        bool | None, typer.Option("--failed/--succeeded", help="Only what was denied or failed, or only what was not.")
-    ] = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    where: Annotated[str | None, questions.where_option("sessions")] = None,
+    filters: questions.FilterTexts,
     all_doors: Annotated[
         bool,
         typer.Option(
@@ -61,22 +46,5 @@ def sessions(
     from trailscan.cli import asking
     from trailscan.cli.session_asking import ask_sessions
 
-    filters = asking.filters_of(
-        event=event,
-        event_source=event_source,
-        user=user,
-        arn=arn,
-        source_ip=source_ip,
-        account=account,
-        region=region,
-        target=target,
-        session=session,
-        access_key=access_key,
-        error=error,
-        failed=failed,
-        since=since,
-        until=until,
-        where=where,
-    )
     shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
-    raise typer.Exit(ask_sessions(options.archive_root(archive), filters, shape, all_doors, quiet))
+    raise typer.Exit(ask_sessions(options.archive_root(archive), asking.filters_of(filters), shape, all_doors, quiet))
