@@ -180,7 +180,7 @@ def test_an_archive_that_cannot_be_written_gets_its_answer_all_the_same(detect, 
     (archive / ".lock").unlink()
     (archive / ".lock").mkdir()
     ended = detect()
-    assert (ended.code, "cannot be written: Is a directory" in ended.stderr) == (0, True)
+    assert (ended.code, "cannot write" in ended.stderr and "Is a directory" in ended.stderr) == (0, True)
 
 
 @pytest.mark.parametrize(("words", "code"), [(["high"], 4), (["critical"], 4), (["critical", "--rule", "shells"], 0)])

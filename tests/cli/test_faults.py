@@ -57,7 +57,7 @@ def test_a_closed_stdout_is_named_where_something_must_be_written(archive, tmp_p
     ended = shell(f"{TRAILSCAN} query --count --archive {archive} >&-")
     assert (ended.code, "standard output: it is closed" in ended.err) == (1, True)
     Deliveries(tmp_path / "more").log("2026-03-05T09:15")
-    assert shell(f"{TRAILSCAN} load {tmp_path}/more --archive {archive} >&- <&-").code == 0
+    assert shell(f"{TRAILSCAN} load {tmp_path}/more/objects --archive {archive} >&- <&-").code == 0
     assert shell(f"{TRAILSCAN} query --count --archive {archive}").out == "4\n"
 
 

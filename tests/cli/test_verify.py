@@ -138,7 +138,7 @@ def test_a_tampered_custody_log_fails(archive, root):
     log.write_text(log.read_text().replace('"log_valid":6', '"log_valid":7', 1))
     ended = verify(root)
     assert ended.code == 4
-    assert "CustodyLog\tcustody.jsonl line 3\tINVALID:" in ended.stdout.decode()
+    assert "Custody\tcustody.jsonl line 3\tINVALID:" in ended.stdout.decode()
 
 
 def test_an_edited_manifest_does_not_make_an_edited_object_good(archive, root):

@@ -289,7 +289,8 @@ def test_what_others_write_is_read(given_members, form):
     found = [
         each for each in tar.members(io.BytesIO(buffer.getvalue()), len(buffer.getvalue())) if isinstance(each, tar.Member)
     ]
-    assert [(each.name, each.size, each.offset) for each in found if each.kind is tar.Kind.FILE] == expected
+    names = [(each.name.rstrip("/"), each.size, each.offset) for each in found if each.kind is tar.Kind.FILE]
+    assert names == [(name.rstrip("/"), size, offset) for name, size, offset in expected]  # the peer drops slashes of pax names
 
 
 @given(

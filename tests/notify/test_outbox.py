@@ -161,7 +161,8 @@ def test_a_slow_notifier_goes_on_in_the_next_spell(archive):
     one = Slow("one")
     find(archive, *range(5), told=[one])
     box = Outbox(archive, [one])
-    assert box.send(never, 0.15).sent == {"one": 2}
+    sent = box.send(never, 0.15).sent["one"]
+    assert 1 <= sent <= 2  # one where the machine is busy
     assert box.next_try() == 0
-    assert box.send(never, 5).sent == {"one": 3}
+    assert box.send(never, 5).sent == {"one": 5 - sent}
     assert box.next_try() is None
