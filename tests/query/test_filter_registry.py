@@ -1,5 +1,7 @@
 """Each filter is declared once: the commands, the API and the names of the question all follow."""
 
+from typing import Any, cast
+
 import pytest
 from typer.main import get_command
 
@@ -10,7 +12,9 @@ from trailscan.query.filter_registry import FILTERS, Filters
 
 @pytest.mark.parametrize("command", ["query", "sessions"])
 def test_a_command_has_an_option_for_each_filter(command):
-    options = {option.name: option.opts + option.secondary_opts for option in get_command(app).commands[command].params}
+    options = {
+        option.name: option.opts + option.secondary_opts for option in cast("Any", get_command(app)).commands[command].params
+    }
     assert [name for name in options if name in FILTERS] == list(FILTERS) == list(Filters._fields)
     assert {name: "/".join(options[name]) for name in FILTERS} == {name: entry.flag_of(name) for name, entry in FILTERS.items()}
     assert options["source_ip"] == ["--source-ip"]

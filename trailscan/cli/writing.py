@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from trailscan.archive.leftovers import held, part_of, sweep_parts
 from trailscan.errors import OutputError, UsageError
-from trailscan.extras import require
 from trailscan.query.report import Report
 from trailscan.query.table import Table
 from trailscan.render.escape import for_terminal
+from trailscan.render.formats import FORMATS, PEOPLE
 
 if TYPE_CHECKING:  # brought by the one command that draws
     from trailscan.render.calendar import Strip, Unit
@@ -20,12 +20,12 @@ if TYPE_CHECKING:  # brought by the one command that draws
 
 def write_table(table: Table, wanted: str, output: str | None) -> None:
     """Write a table in one of the formats. Raises UsageError where a terminal would get bytes, OutputError."""
-    if wanted == "table":
+    if wanted == PEOPLE:
         _write_for_people(table, output)
         return
-    if wanted == "parquet" and output is None and sys.stdout.isatty():
-        raise UsageError("parquet is not for a terminal", "give a file: -o FILE")
-    write = _writer(wanted)
+    if FORMATS[wanted].binary and output is None and sys.stdout.isatty():
+        raise UsageError(f"{wanted} is not for a terminal", "give a file: -o FILE")
+    write = FORMATS[wanted].writer()
     with _opened(output) as out:
         write(table, out)
 
@@ -92,21 +92,6 @@ def _for_people(write: Callable[[TextIO, int | None, bool], object], output: str
         text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
         write(text, None, False)
         text.detach()
-
-
-def _writer(wanted: str) -> Callable[[Table, BinaryIO], int]:
-    if wanted == "csv":
-        from trailscan.render.as_csv import write_csv
-
-        return write_csv
-    if wanted == "parquet":
-        require("parquet")
-        from trailscan.render.as_parquet import write_parquet
-
-        return write_parquet
-    from trailscan.render import as_json
-
-    return as_json.write_json if wanted == "json" else as_json.write_jsonl
 
 
 class _Screen:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -33,7 +34,7 @@ def coverage(
         Texts, typer.Option("--event", metavar="NAME", help="Count events of this name, by the time they happened.")
     ] = None,
     by: Annotated[Unit, typer.Option("--by", help="What a cell is.")] = Unit.DAY,
-    output_format: options.Tabular = options.TabularFormat.TABLE,
+    output_format: options.Tabular = PEOPLE,
     output: options.Output = None,
     archive: options.Archive = None,
     quiet: options.Quiet = False,
@@ -61,4 +62,4 @@ def coverage(
         regions=tuple(region or ()),
         events=tuple(event or ()),
     )
-    raise typer.Exit(show_coverage(options.archive_root(archive), scope, output_format.value, output, quiet))
+    raise typer.Exit(show_coverage(options.archive_root(archive), scope, output_format, output, quiet))

@@ -3,6 +3,7 @@
 import typer
 
 from trailscan.cli.commands import options
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -11,7 +12,7 @@ Examples:
 
 
 def custody(
-    output_format: options.Tabular = options.TabularFormat.TABLE,
+    output_format: options.Tabular = PEOPLE,
     output: options.Output = None,
     archive: options.Archive = None,
     quiet: options.Quiet = False,
@@ -24,4 +25,4 @@ def custody(
     """
     from trailscan.cli.recounting import recount
 
-    raise typer.Exit(recount(options.archive_root(archive), output_format.value, output, quiet))
+    raise typer.Exit(recount(options.archive_root(archive), output_format, output, quiet))

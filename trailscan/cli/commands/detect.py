@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options, questions
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -53,7 +54,7 @@ def detect(
     fail_on: FailOn = None,
     notify: Notify = None,
     listing: Listing = False,
-    output_format: questions.Formats = questions.Format.TABLE,
+    output_format: options.Formats = PEOPLE,
     columns: questions.Columns = None,
     sort: questions.Sort = "event_time",
     limit: questions.Limit = None,
@@ -83,7 +84,7 @@ def detect(
         fail_on=fail_on.value if fail_on else None,
         notify=tuple(notify or ()),
     )
-    shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
+    shape = asking.OutputOptions(output_format, asking.names_in(columns), sort, limit, count, by, False, output)
     if listing:
         raise typer.Exit(list_rules(asked, shape, quiet))
     raise typer.Exit(detect_in(options.archive_root(archive), asked, shape, quiet))

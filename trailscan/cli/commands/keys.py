@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -47,7 +48,7 @@ def import_(
 
 @app.command("list", epilog=EXAMPLES)
 def list_(
-    output_format: options.Tabular = options.TabularFormat.TABLE,
+    output_format: options.Tabular = PEOPLE,
     output: options.Output = None,
     archive: options.Archive = None,
     quiet: options.Quiet = False,
@@ -56,4 +57,4 @@ def list_(
     """List the public keys that are kept, for when each is valid, and where it came from."""
     from trailscan.cli.importing_keys import list_keys
 
-    raise typer.Exit(list_keys(options.archive_root(archive), output_format.value, output, quiet))
+    raise typer.Exit(list_keys(options.archive_root(archive), output_format, output, quiet))

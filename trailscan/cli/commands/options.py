@@ -2,9 +2,11 @@
 
 import os
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from trailscan.render.formats import RECORD, TABULAR
 
 DEFAULT_ARCHIVE = "trailscan-archive"
 
@@ -23,17 +25,13 @@ Jobs = Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Re
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")]
 
 
-class TabularFormat(StrEnum):
-    """How rows are written."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-Tabular = Annotated[TabularFormat, typer.Option("--format", "-f", help="How to write the answer.")]
+if TYPE_CHECKING:
+    Tabular = str
+    Formats = str
+else:  # what can be chosen is known when the program runs
+    _FORMAT = typer.Option("--format", "-f", help="How to write the answer.")
+    Tabular = Annotated[StrEnum("Tabular", {name.upper(): name for name in TABULAR}), _FORMAT]
+    Formats = Annotated[StrEnum("Formats", {name.upper(): name for name in (*TABULAR, RECORD)}), _FORMAT]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this time on: ISO 8601, or 7d, 12h, 30m ago.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options, questions
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -21,7 +22,7 @@ def query(
     paths: Annotated[
         questions.Texts, typer.Argument(metavar="[PATH]...", help="Search these files directly; no archive is needed.")
     ] = None,
-    output_format: questions.Formats = questions.Format.TABLE,
+    output_format: options.Formats = PEOPLE,
     columns: questions.Columns = None,
     sort: questions.Sort = "event_time",
     limit: questions.Limit = None,
@@ -41,7 +42,7 @@ def query(
     """
     from trailscan.cli import asking
 
-    shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, all_copies, output)
+    shape = asking.OutputOptions(output_format, asking.names_in(columns), sort, limit, count, by, all_copies, output)
     if paths:
         from trailscan.cli.scanning import ask_files
 

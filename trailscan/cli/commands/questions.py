@@ -3,31 +3,17 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 import typer
 
 from trailscan.query.filter_registry import FILTERS
 
-
-class Format(StrEnum):
-    """How rows are written; `record` is the original records, one a line."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-    RECORD = "record"
-
-
 Texts = list[str] | None
 FilterTexts = Mapping[str, object]
 """What was given for each filter, by its name, as `with_filters` collects it."""
 
 
-Formats = Annotated[Format, typer.Option("--format", "-f", help="How to write the answer.")]
 Columns = Annotated[str | None, typer.Option("--columns", metavar="A,B", help="The columns to show.")]
 Sort = Annotated[str, typer.Option("--sort", metavar="COLUMN", help="Order; -COLUMN for descending.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=0, metavar="N", help="Show at most so many.")]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options, questions
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -27,7 +28,7 @@ def sessions(
             help="Also Run Command, ECS Exec, EC2 Instance Connect, CloudShell and all other doors.",
         ),
     ] = False,
-    output_format: questions.Formats = questions.Format.TABLE,
+    output_format: options.Formats = PEOPLE,
     columns: questions.Columns = None,
     sort: questions.Sort = "started_at",
     limit: questions.Limit = None,
@@ -46,5 +47,5 @@ def sessions(
     from trailscan.cli import asking
     from trailscan.cli.session_asking import ask_sessions
 
-    shape = asking.OutputOptions(output_format.value, asking.names_in(columns), sort, limit, count, by, False, output)
+    shape = asking.OutputOptions(output_format, asking.names_in(columns), sort, limit, count, by, False, output)
     raise typer.Exit(ask_sessions(options.archive_root(archive), asking.filters_of(filters), shape, all_doors, quiet))

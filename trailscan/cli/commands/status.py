@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -24,7 +25,7 @@ def status(
         typer.Option("--dismiss", metavar="ID", help="Set a damage or a foreign file aside, by its id; see --damage."),
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; goes into the custody log.")] = None,
-    output_format: options.Tabular = options.TabularFormat.TABLE,
+    output_format: options.Tabular = PEOPLE,
     output: options.Output = None,
     archive: options.Archive = None,
     quiet: options.Quiet = False,
@@ -41,4 +42,4 @@ def status(
     if dismiss is not None and reason is not None:
         raise typer.Exit(dismiss_flaw(options.archive_root(archive), dismiss, reason, quiet))
     part: Part = "damage" if damage else "about" if about else "all"
-    raise typer.Exit(report_status(options.archive_root(archive), part, output_format.value, output, quiet))
+    raise typer.Exit(report_status(options.archive_root(archive), part, output_format, output, quiet))

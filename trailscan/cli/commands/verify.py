@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from trailscan.cli.commands import options
+from trailscan.render.formats import PEOPLE
 
 EXAMPLES = """\b
 Examples:
@@ -25,7 +26,7 @@ def verify(
         ),
     ] = None,
     region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="The region of these keys.")] = None,
-    output_format: options.Tabular = options.TabularFormat.TABLE,
+    output_format: options.Tabular = PEOPLE,
     output: options.Output = None,
     jobs: options.Jobs = None,
     archive: options.Archive = None,
@@ -42,5 +43,5 @@ def verify(
     from trailscan.cli.asking import moment
     from trailscan.cli.verifying import VerifyOptions, verify_archive
 
-    asked = VerifyOptions(moment(since), moment(until), verbose, output_format.value, output, tuple(public_keys or ()), region)
+    asked = VerifyOptions(moment(since), moment(until), verbose, output_format, output, tuple(public_keys or ()), region)
     raise typer.Exit(verify_archive(options.archive_root(archive), asked, jobs, quiet))
