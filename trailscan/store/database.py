@@ -89,9 +89,10 @@ class Database:
             run(connection, "CHECKPOINT archive")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, parses: bool = False) -> Iterator[Connection]:
         """A connection within one transaction: committed at the end, rolled back on an error, then closed.
 
+        `parses` makes what parse.sql needs, which takes longer than a small transaction.
         The write-ahead log is folded into the file before it is closed, since closing hides a failure to do so. Raises
         ArchiveBusy when others hold the file for longer than the patience, SchemaMismatch, ArchiveError.
         """
@@ -99,7 +100,8 @@ class Database:
         connection = _connect(_OFFLINE | {"threads": str(threads), "memory_limit": LOAD_MEMORY})
         with translated(self.path), contextlib.closing(connection):
             self._retry(lambda: _attach(connection, self.path))
-            prepare_loading(connection)
+            if parses:
+                prepare_loading(connection)
             self._check_version(connection)
             run(connection, "BEGIN")
             yield connection

@@ -78,7 +78,7 @@ class Loader:
         while not stop() and (first := _next_with_content(reads)) is not None:
             time.sleep(turn)
             turn = PAUSE
-            with database.writing() as connection:
+            with database.writing(parses=True) as connection:
                 window = _Window(first, reads, stop)
                 counts = self.into(connection, window)
                 before_commit(connection, window.is_last)
