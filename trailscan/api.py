@@ -1,4 +1,4 @@
-"""The public face: an archive, files, and the questions that can be asked of them. What the command line can ask, this can.
+"""The public face: an archive, files, and the questions about events, sessions and findings that can be asked of them.
 
 Nothing here prints or exits. Errors are those of `trailscan.errors`; each has a `message`, a `hint` and an `exit_code`.
 """

@@ -1,1 +1,1 @@
-"""One module a verb: options in, a result out, progress to a callback. Never prints, never exits."""
+"""What changes an archive, apart from the command line: never prints, never exits."""
