@@ -99,7 +99,7 @@ class Archive:
     def show(self, what: str, *, kind: str | None = None, around: str | timedelta = timedelta(minutes=15)) -> "Report":
         """One event or session in full, by its id or what that begins with: its sections, as values.
 
-        Raises UsageError where several begin so, NotFound where none does.
+        Raises UsageError where several begin so, an error with a hint where none does.
         """
         from trailscan.answers import report_of
 
@@ -107,7 +107,7 @@ class Archive:
         return report_of(self._folder, what, kind, span)
 
     def custody(self) -> list[Entry]:
-        """What was done to the archive, in order. See `verify` for whether the log is whole."""
+        """What was done to the archive, in order; whether the log is whole, `trailscan custody` tells."""
         self._folder.must_exist()
         return list(CustodyLog(self._folder).entries())
 
